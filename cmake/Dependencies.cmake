@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# What each room links: CLV_LIBS_<room>. A room that is not named here needs libc and threads alone.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
+pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
+pkg_check_modules(LAPACKE REQUIRED IMPORTED_TARGET lapacke)
+pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
+pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
+if(CLV_TESTS)
+    pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+endif()
+find_program(PROTOC_C protoc-c REQUIRED)
+find_path(ONNX_PROTO_DIR onnx/onnx.proto REQUIRED)
+
+set(CLV_LIBS_onnx PkgConfig::PROTOBUF_C)
+set(CLV_LIBS_linalg PkgConfig::LAPACKE PkgConfig::OPENBLAS)
+set(CLV_LIBS_data PkgConfig::JPEG PkgConfig::PNG)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+# A room is one folder of src/: an object library clvi_<room> with the project's flags.
+
+add_compile_definitions(_POSIX_C_SOURCE=200809L)
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdouble-promotion -Wstrict-prototypes
+                    -Wmissing-prototypes -Wvla -Wundef -ffp-contract=off -fno-math-errno)
+if(CLV_WERROR)
+    add_compile_options(-Werror)
+endif()
+if(CLV_SANITIZE)
+    add_compile_options(-fsanitize=${CLV_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    add_link_options(-fsanitize=${CLV_SANITIZE})
+endif()
+
+# Flags by file suffix: only these files are compiled beyond the baseline instruction set.
+set(CLV_FLAGS_avx2 -mavx2 -mfma -mf16c)
+set(CLV_FLAGS_avx512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl)
+
+function(clv_room name)
+    add_library(clvi_${name} OBJECT ${ARGN})
+    target_include_directories(clvi_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+    foreach(file ${ARGN})
+        foreach(isa avx2 avx512)
+            if(file MATCHES "_${isa}\\.c$")
+                set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "${CLV_FLAGS_${isa}}")
+            endif()
+        endforeach()
+    endforeach()
+endfunction()
+
+# clv_test(name SOURCES a.c ROOMS base graph LABELS check TIMEOUT s): one cmocka program, one ctest, made of
+# the rooms it names and no others.
+function(clv_test name)
+    cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;ROOMS;LABELS;ARGS" ${ARGN})
+    if(NOT T_TIMEOUT)
+        set(T_TIMEOUT 300)
+    endif()
+    add_executable(${name} ${T_SOURCES})
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include
+                                               ${PROJECT_SOURCE_DIR}/tests)
+    foreach(room ${T_ROOMS})
+        target_link_libraries(${name} PRIVATE clvi_${room})
+        if(CLV_LIBS_${room})
+            target_link_libraries(${name} PRIVATE ${CLV_LIBS_${room}})
+        endif()
+    endforeach()
+    target_link_libraries(${name} PRIVATE PkgConfig::CMOCKA Threads::Threads m)
+    add_test(NAME ${name} COMMAND ${name} ${T_ARGS} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}" SKIP_RETURN_CODE 77)
+endfunction()

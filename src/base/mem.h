@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The only callers of malloc: aligned blocks and arenas. */
+#ifndef CLVI_BASE_MEM_H
+#define CLVI_BASE_MEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define CLV_ALIGN 64
+
+/* A block of at least one byte, CLV_ALIGN-aligned, indeterminate content; NULL when memory is short. */
+void *clvi_alloc(size_t bytes);
+
+/* The same for n elements of `size` bytes, zeroed; NULL on overflow too. */
+void *clvi_calloc(size_t n, size_t size);
+
+/* n elements of `size` bytes, not zeroed; NULL on overflow too. */
+void *clvi_alloc_array(size_t n, size_t size);
+
+/* Grow a block to new_bytes keeping the first old_bytes; the old block stays valid on NULL. */
+void *clvi_grow(void *block, size_t old_bytes, size_t new_bytes);
+
+/* NULL-safe. */
+void clvi_free(void *block);
+
+char *clvi_strdup(const char *text);
+
+/* Test hooks. Blocks alive now; allocations made so far; and let only the next n allocations succeed
+ * (negative: all). Process-wide, for tests only. */
+long clvi_mem_live(void);
+long clvi_mem_calls(void);
+void clvi_mem_fail_after(long n);
+
+/* An arena: many small objects with one lifetime, freed whole. Not thread-safe. */
+typedef struct clvi_arena clvi_arena;
+
+clvi_arena *clvi_arena_create(void); /* NULL when memory is short */
+void clvi_arena_free(clvi_arena *arena);
+void *clvi_arena_alloc(clvi_arena *arena, size_t bytes);            /* 16-aligned; CLV_ALIGN when >= 64 bytes */
+void *clvi_arena_calloc(clvi_arena *arena, size_t n, size_t size);  /* zeroed, overflow-checked */
+char *clvi_arena_strdup(clvi_arena *arena, const char *text);
+char *clvi_arena_strndup(clvi_arena *arena, const char *text, size_t n);
+char *clvi_arena_printf(clvi_arena *arena, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+size_t clvi_arena_bytes(const clvi_arena *arena); /* high-water figure: bytes handed out */
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/context.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "base/size.h"
+#include "base/status.h"
+#include "base/str.h"
+
+static void status_text_is_total(void **state)
+{
+    (void)state;
+    assert_string_equal(clv_status_text(CLV_OK), "success");
+    assert_string_equal(clv_status_text((clv_status)999), "unknown status");
+}
+
+static void fail_keeps_one_printable_line(void **state)
+{
+    (void)state;
+    clv_error err = {0};
+    assert_int_equal(FAIL(&err, CLV_ERR_FORMAT, "node \"%s\"", "a\nb\x01"), CLV_ERR_FORMAT);
+    assert_string_equal(err.msg, "node \"a?b?\"");
+    assert_non_null(strstr(err.site, "test_base.c:"));
+    clvi_fail_prefix(&err, err.code, "net.onnx");
+    assert_string_equal(err.msg, "net.onnx: node \"a?b?\"");
+    assert_int_equal(FAIL(NULL, CLV_ERR_IO, "x"), CLV_ERR_IO);
+}
+
+static void sizes_are_checked(void **state)
+{
+    (void)state;
+    size_t n;
+    assert_false(clvi_mul(SIZE_MAX / 2, 3, &n));
+    assert_false(clvi_add(SIZE_MAX, 1, &n));
+    assert_true(clvi_mul(6, 7, &n));
+    assert_int_equal(n, 42);
+    assert_null(clvi_calloc(SIZE_MAX / 2, 3));
+    assert_null(clvi_alloc(SIZE_MAX - 3));
+}
+
+static void arena_objects_are_apart(void **state)
+{
+    (void)state;
+    const long live = clvi_mem_live();
+    clvi_arena *arena = clvi_arena_create();
+    char *objects[300];
+    for (size_t i = 0; i < 300; i++) {
+        const size_t n = i * 37 % 5000 + 1;
+        objects[i] = clvi_arena_alloc(arena, n);
+        assert_int_equal((uintptr_t)objects[i] % (n >= 64 ? 64 : 16), 0);
+        memset(objects[i], (int)i, n);
+    }
+    char *big = clvi_arena_alloc(arena, 1 << 20);
+    memset(big, 7, 1 << 20);
+    for (size_t i = 0; i < 300; i++)
+        assert_int_equal((unsigned char)objects[i][i * 37 % 5000], i & 255);
+    assert_string_equal(clvi_arena_printf(arena, "%s_%d", "conv", 3), "conv_3");
+    clvi_arena_free(arena);
+    assert_int_equal(clvi_mem_live(), live);
+}
+
+static void allocation_can_be_made_to_fail(void **state)
+{
+    (void)state;
+    clvi_mem_fail_after(1);
+    void *first = clvi_alloc(8), *second = clvi_alloc(8);
+    clvi_mem_fail_after(-1);
+    assert_non_null(first);
+    assert_null(second);
+    clvi_free(first);
+}
+
+typedef struct sums {
+    atomic_long total;
+    atomic_int visits[1000];
+    clvi_pool *pool;
+} sums;
+
+static void add_index(void *arg, size_t index, int worker)
+{
+    sums *s = arg;
+    (void)worker;
+    atomic_fetch_add(&s->total, (long)index);
+    atomic_fetch_add(&s->visits[index], 1);
+}
+
+static void nested(void *arg, size_t index, int worker)
+{
+    sums *s = arg;
+    (void)index;
+    (void)worker;
+    clvi_pool_run(s->pool, 10, add_index, arg);
+}
+
+static void pool_runs_every_task_once(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= 5; threads += 2) {
+        clvi_pool *pool = NULL;
+        assert_int_equal(clvi_pool_create(&pool, threads, NULL), CLV_OK);
+        for (int round = 0; round < 200; round++) {
+            sums s = {.pool = pool};
+            clvi_pool_run(pool, 1000, add_index, &s);
+            assert_int_equal(s.total, 499500);
+            for (int i = 0; i < 1000; i++)
+                assert_int_equal(s.visits[i], 1);
+        }
+        sums s = {.pool = pool};
+        clvi_pool_run(pool, 7, nested, &s);
+        assert_int_equal(s.total, 7 * 45);
+        clvi_pool_free(pool);
+    }
+    assert_int_equal(clvi_pool_create(&(clvi_pool *){NULL}, 0, NULL), CLV_ERR_ARG);
+}
+
+static void random_numbers_are_reproducible(void **state)
+{
+    (void)state;
+    clvi_rng a, b;
+    clvi_rng_seed_stream(&a, 5, 1);
+    clvi_rng_seed_stream(&b, 5, 1);
+    double mean = 0, square = 0;
+    for (int i = 0; i < 100000; i++) {
+        const double x = clvi_rng_normal(&a);
+        assert_true(x == clvi_rng_normal(&b));
+        mean += x;
+        square += x * x;
+    }
+    assert_true(mean / 1e5 < 0.02 && mean / 1e5 > -0.02);
+    assert_true(square / 1e5 < 1.02 && square / 1e5 > 0.98);
+    for (int i = 0; i < 1000; i++)
+        assert_true(clvi_rng_below(&a, 7) < 7);
+}
+
+static void file_is_replaced_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/cleave-test-XXXXXX", path[64];
+    clv_error err;
+    clvi_bytes bytes;
+    clvi_file_writer *w = NULL;
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/a", folder);
+    assert_int_equal(clvi_file_replace(path, "old", 3, &err), CLV_OK);
+    assert_int_equal(clvi_file_create(&w, path, &err), CLV_OK);
+    assert_int_equal(clvi_file_write(w, "newer", 5, &err), CLV_OK);
+    clvi_file_free(w); /* never committed */
+    assert_int_equal(clvi_file_read(&bytes, path, &err), CLV_OK);
+    assert_int_equal(bytes.size, 3);
+    assert_memory_equal(bytes.data, "old", 3);
+    clvi_free(bytes.data);
+    char two[2];
+    assert_int_equal(clvi_file_read_at(two, 2, 1, path, &err), CLV_OK);
+    assert_memory_equal(two, "ld", 2);
+    assert_int_equal(clvi_file_read_at(two, 2, 2, path, &err), CLV_ERR_FORMAT);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0); /* no temporary file is left */
+    assert_int_equal(clvi_file_read(&bytes, path, &err), CLV_ERR_IO);
+    assert_int_equal(clvi_file_replace("/dev/full", "x", 1, &err), CLV_ERR_IO);
+}
+
+static void strings_grow(void **state)
+{
+    (void)state;
+    clvi_str s = {0};
+    for (int i = 0; i < 1000; i++)
+        clvi_str_printf(&s, "%d,", i);
+    assert_false(s.failed);
+    assert_int_equal(s.size, 10 * 2 + 90 * 3 + 900 * 4);
+    clvi_str_free(&s);
+}
+
+static void context_refuses_what_is_not_there(void **state)
+{
+    (void)state;
+    clv_context *context = NULL;
+    clv_error err;
+    clv_context_opts opts = clv_context_opts_default();
+    opts.isa = "sse9";
+    assert_int_equal(clv_context_create(&context, &opts, &err), CLV_ERR_ARG);
+    assert_non_null(strstr(err.msg, "sse9"));
+    opts.isa = "ref";
+    opts.threads = 2;
+    assert_int_equal(clv_context_create(&context, &opts, &err), CLV_OK);
+    assert_int_equal(clv_context_threads(context), 2);
+    assert_string_equal(clv_context_isa(context), "ref");
+    clv_context_free(context);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(status_text_is_total),
+        cmocka_unit_test(fail_keeps_one_printable_line),
+        cmocka_unit_test(sizes_are_checked),
+        cmocka_unit_test(arena_objects_are_apart),
+        cmocka_unit_test(allocation_can_be_made_to_fail),
+        cmocka_unit_test(pool_runs_every_task_once),
+        cmocka_unit_test(random_numbers_are_reproducible),
+        cmocka_unit_test(file_is_replaced_whole_or_not_at_all),
+        cmocka_unit_test(strings_grow),
+        cmocka_unit_test(context_refuses_what_is_not_there),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
