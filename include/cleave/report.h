@@ -23,7 +23,8 @@ CLV_API clv_status clv_report_print(const clv_report *report, FILE *to, clv_erro
 /* The same as one JSON object; the file is replaced whole or not at all. */
 CLV_API clv_status clv_report_write_json(const clv_report *report, const char *path, clv_error *err);
 
-/* The number at a dotted path, e.g. "after.top1" or "layers.3.error" (row 3 of table "layers"). CLV_ERR_ARG: nothing there. */
+/* The number at a dotted path, e.g. "after.top1" or "layers.3.error" (row 3 of table "layers"). CLV_ERR_ARG: nothing
+ * there. */
 CLV_API clv_status clv_report_number(const clv_report *report, const char *path, double *out, clv_error *err);
 
 /* The text at a dotted path, views; NULL: nothing there. */

@@ -14,17 +14,17 @@ extern "C" {
 #endif
 
 /* X(enumerator, number, text). Numbers are never reused. */
-#define CLV_STATUS_LIST(X)                                             \
-    X(CLV_OK, 0, "success")                                            \
-    X(CLV_ERR_NOMEM, 1, "out of memory")                               \
-    X(CLV_ERR_ARG, 2, "caller broke a documented precondition")        \
-    X(CLV_ERR_FORMAT, 3, "malformed model file")                       \
-    X(CLV_ERR_UNSUP, 4, "valid model, not supported here")             \
-    X(CLV_ERR_NUMERIC, 5, "no convergence, or non-finite data")        \
-    X(CLV_ERR_IO, 6, "operating system refused an I/O request")        \
-    X(CLV_ERR_BUDGET, 7, "the budget cannot be reached")               \
-    X(CLV_ERR_VERIFY, 8, "a verification or accuracy floor failed")    \
-    X(CLV_ERR_INTERRUPTED, 9, "interrupted")                           \
+#define CLV_STATUS_LIST(X)                                          \
+    X(CLV_OK, 0, "success")                                         \
+    X(CLV_ERR_NOMEM, 1, "out of memory")                            \
+    X(CLV_ERR_ARG, 2, "caller broke a documented precondition")     \
+    X(CLV_ERR_FORMAT, 3, "malformed model file")                    \
+    X(CLV_ERR_UNSUP, 4, "valid model, not supported here")          \
+    X(CLV_ERR_NUMERIC, 5, "no convergence, or non-finite data")     \
+    X(CLV_ERR_IO, 6, "operating system refused an I/O request")     \
+    X(CLV_ERR_BUDGET, 7, "the budget cannot be reached")            \
+    X(CLV_ERR_VERIFY, 8, "a verification or accuracy floor failed") \
+    X(CLV_ERR_INTERRUPTED, 9, "interrupted")                        \
     X(CLV_ERR_DATA, 10, "unusable images, arrays or labels")
 
 typedef enum clv_status {

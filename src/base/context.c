@@ -37,8 +37,8 @@ static clv_status choose_cpu(clvi_cpu *cpu, const char *asked, clv_error *err)
     const char *name = asked ? asked : getenv("CLEAVE_ISA");
     *cpu = clvi_cpu_detect();
     if (name && *name && !clvi_cpu_parse(name, cpu))
-        return FAIL(err, CLV_ERR_ARG, "instruction set \"%s\" is unknown or not on this machine, whose best is \"%s\"", name,
-                    clvi_cpu_name(*cpu));
+        return FAIL(err, CLV_ERR_ARG, "instruction set \"%s\" is unknown or not on this machine, whose best is \"%s\"",
+                    name, clvi_cpu_name(*cpu));
     return CLV_OK;
 }
 

@@ -49,8 +49,8 @@ clv_status clvi_file_read(clvi_bytes *out, const char *path, clv_error *err)
     TRY(open_regular(&fd, &info, path, err));
     const size_t size = (size_t)info.st_size;
     uint8_t *data = clvi_alloc(size);
-    clv_status st = data ? read_fully(fd, data, size, 0, path, err)
-                         : FAIL(err, CLV_ERR_NOMEM, "%zu bytes of \"%s\"", size, path);
+    clv_status st =
+        data ? read_fully(fd, data, size, 0, path, err) : FAIL(err, CLV_ERR_NOMEM, "%zu bytes of \"%s\"", size, path);
     (void)close(fd);
     if (st == CLV_OK) {
         *out = (clvi_bytes){data, size};

@@ -106,12 +106,12 @@ void clvi_mem_fail_after(long n)
 #endif
 #ifdef ARENA_ASAN
 #include <sanitizer/asan_interface.h>
-#define RED_ZONE 16
-#define POISON(p, n) ASAN_POISON_MEMORY_REGION(p, n)
+#define RED_ZONE       16
+#define POISON(p, n)   ASAN_POISON_MEMORY_REGION(p, n)
 #define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
 #else
-#define RED_ZONE 0
-#define POISON(p, n) ((void)(p), (void)(n))
+#define RED_ZONE       0
+#define POISON(p, n)   ((void)(p), (void)(n))
 #define UNPOISON(p, n) ((void)(p), (void)(n))
 #endif
 

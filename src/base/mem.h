@@ -36,8 +36,8 @@ typedef struct clvi_arena clvi_arena;
 
 clvi_arena *clvi_arena_create(void); /* NULL when memory is short */
 void clvi_arena_free(clvi_arena *arena);
-void *clvi_arena_alloc(clvi_arena *arena, size_t bytes);            /* 16-aligned; CLV_ALIGN when >= 64 bytes */
-void *clvi_arena_calloc(clvi_arena *arena, size_t n, size_t size);  /* zeroed, overflow-checked */
+void *clvi_arena_alloc(clvi_arena *arena, size_t bytes);           /* 16-aligned; CLV_ALIGN when >= 64 bytes */
+void *clvi_arena_calloc(clvi_arena *arena, size_t n, size_t size); /* zeroed, overflow-checked */
 char *clvi_arena_strdup(clvi_arena *arena, const char *text);
 char *clvi_arena_strndup(clvi_arena *arena, const char *text, size_t n);
 char *clvi_arena_printf(clvi_arena *arena, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

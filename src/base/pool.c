@@ -4,9 +4,9 @@
 #include "base/pool.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <sched.h>
 
 #include "base/mem.h"
 

@@ -11,7 +11,7 @@ typedef struct clvi_pool clvi_pool;
 
 /* threads >= 1 counts the caller; threads - 1 are created. */
 clv_status clvi_pool_create(clvi_pool **out, int threads, clv_error *err);
-void clvi_pool_free(clvi_pool *pool); /* NULL-safe; joins */
+void clvi_pool_free(clvi_pool *pool);         /* NULL-safe; joins */
 int clvi_pool_threads(const clvi_pool *pool); /* 1 for NULL */
 
 /* task index in [0, n); worker in [0, threads), each worker runs one task at a time, so `worker` may

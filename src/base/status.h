@@ -6,7 +6,7 @@
 #include "cleave/status.h"
 
 #define CLVI_STR_(x) #x
-#define CLVI_STR(x) CLVI_STR_(x)
+#define CLVI_STR(x)  CLVI_STR_(x)
 
 /* Record a failure and return its code: `st = FAIL(err, CLV_ERR_FORMAT, "node \"%s\": ...", name);`
  * The function that first sees the failure calls it; those above forward the status untouched.
@@ -14,11 +14,11 @@
 #define FAIL(err, code, ...) clvi_fail((err), (code), __FILE__ ":" CLVI_STR(__LINE__), __VA_ARGS__)
 
 /* Return at once on failure. Only where nothing is owned yet. */
-#define TRY(call)                                 \
-    do {                                          \
-        const clv_status try_status_ = (call);    \
-        if (try_status_ != CLV_OK)                \
-            return try_status_;                   \
+#define TRY(call)                              \
+    do {                                       \
+        const clv_status try_status_ = (call); \
+        if (try_status_ != CLV_OK)             \
+            return try_status_;                \
     } while (0)
 
 #if defined(__GNUC__)

@@ -15,6 +15,7 @@
 
 #include "base/context.h"
 #include "base/file.h"
+#include "base/half.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/size.h"
@@ -201,6 +202,34 @@ static void context_refuses_what_is_not_there(void **state)
     clv_context_free(context);
 }
 
+/* Every half survives the way to float and back; floats between two halves round to the nearest, ties to even. */
+static void halves_convert_exactly(void **state)
+{
+    (void)state;
+    for (uint32_t h = 0; h < 0x10000; h++) {
+        const float x = clvi_half_to_float((uint16_t)h);
+        const bool nan = (h & 0x7c00) == 0x7c00 && (h & 0x3ff);
+        if (nan)
+            assert_true(x != x && (clvi_float_to_half(x) & 0x7c00) == 0x7c00 && (clvi_float_to_half(x) & 0x3ff));
+        else
+            assert_int_equal(clvi_float_to_half(x), h);
+        if (!nan && (h & 0x7fff) < 0x7bff) {
+            const float next = clvi_half_to_float((uint16_t)(h + 1)), middle = (x + next) / 2;
+            assert_int_equal(clvi_float_to_half(middle), h & 1 ? h + 1 : h);
+        }
+    }
+    assert_int_equal(clvi_float_to_half(65520.0f), 0x7c00);
+    assert_int_equal(clvi_float_to_half(65519.0f), 0x7bff);
+    assert_int_equal(clvi_float_to_bfloat(1.00390625f), 0x3f80); /* tie to even */
+    assert_int_equal(clvi_float_to_bfloat(1.01171875f), 0x3f82);
+    assert_true(clvi_bfloat_to_float(0xc049) == -3.140625f);
+    const double wide[2] = {0.5, -3};
+    float narrow[2];
+    assert_true(clvi_floats_from(narrow, CLV_FLOAT64, wide, 2));
+    assert_true(narrow[0] == 0.5f && narrow[1] == -3.0f);
+    assert_false(clvi_floats_from(narrow, CLV_INT32, wide, 2));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +242,7 @@ int main(void)
         cmocka_unit_test(random_numbers_are_reproducible),
         cmocka_unit_test(file_is_replaced_whole_or_not_at_all),
         cmocka_unit_test(strings_grow),
+        cmocka_unit_test(halves_convert_exactly),
         cmocka_unit_test(context_refuses_what_is_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The main job: replace convolutions by cheaper ones, fitted to unlabelled images. */
+#ifndef CLEAVE_COMPRESS_H
+#define CLEAVE_COMPRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cleave/context.h"
+#include "cleave/data.h"
+#include "cleave/model.h"
+#include "cleave/report.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct clv_compress_opts {
+    const char *form;   /* "depthwise" (default), "bottleneck", "channel" */
+    const char *method; /* depthwise: "svd", "gsvd", "inter-channel" (the paper), "sweeps", "joint" (default) */
+    double multiplier;  /* depthwise filters per input channel, default 2. The other forms are sized to the same MACs */
+    bool uneven;        /* share the filters out unevenly over the channels, at the same total */
+    bool symmetric;     /* fit on what the original network sees; default: on what the compressed one really sees */
+    bool no_shortcut;   /* do not let the last convolution of a residual block repair the block's sum */
+    bool reestimate;    /* afterwards restore each channel's mean and variance, in order (for weak or data-free fits) */
+    bool first;         /* also split convolutions that read a network input; default: they are kept */
+    const char *const *keep; /* names of nodes to leave alone */
+    size_t n_keep;
+    int64_t samples; /* patches per convolution, default 32768; memory grows with it, not with the number of images */
+    int64_t batch;   /* images run at once, default 64 */
+    double ridge;    /* pull towards the original weights, relative to the mean variance; default 1e-3 */
+    uint64_t seed;   /* default 1 */
+} clv_compress_opts;
+
+CLV_API clv_compress_opts clv_compress_opts_default(void);
+
+/* Rewrite `model` in place: fold BatchNorm, then split every convolution that gains, in topological order. The
+ * preprocessing and what was done are stored in the model's metadata. On failure the model is unchanged.
+ *
+ * calibration  borrowed; unlabelled images (labels are not read); read several times
+ * preprocess   borrowed; how the images become the input; NULL: from the model's metadata
+ * report       borrowed, may be NULL; gets "layers" (one row a convolution), "before" and "after"
+ *
+ * CLV_ERR_ARG      unknown form or method, option out of range
+ * CLV_ERR_UNSUP    an operator before a convolution cannot be run, more than one input, no convolution gains
+ * CLV_ERR_DATA     images do not fit the input, too many corrupt ones
+ * CLV_ERR_NUMERIC  NaN or Inf in weights or activations
+ *
+ * The same model, images and options give the same result for any number of threads. Per object. Source: He et al.,
+ * Depth-wise Decomposition, arXiv 1910.09455; docs/method.md. */
+CLV_API clv_status clv_compress(clv_model *model, clv_dataset *calibration, const clv_preprocess *preprocess,
+                                const clv_compress_opts *opts, clv_context *context, clv_report *report,
+                                clv_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

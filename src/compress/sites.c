@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "compress/sites.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/half.h"
+
+/* The values that `value` is computed from: mark[n_values], value itself included. Nodes stand in topological order, so
+ * one backward sweep is enough. */
+static void mark_ancestors(const clvi_graph *graph, int32_t value, bool *mark)
+{
+    memset(mark, 0, graph->n_values * sizeof *mark);
+    mark[value] = true;
+    for (size_t i = graph->n_nodes; i-- > 0;) {
+        const clvi_node *node = graph->nodes[i];
+        bool wanted = false;
+        for (size_t j = 0; j < node->n_out; j++)
+            wanted = wanted || (node->out[j] != CLVI_NONE && mark[node->out[j]]);
+        if (!wanted)
+            continue;
+        for (size_t j = 0; j < node->n_in; j++)
+            if (node->in[j] != CLVI_NONE)
+                mark[node->in[j]] = true;
+        for (size_t j = 0; j < node->n_capture; j++)
+            mark[node->capture[j]] = true;
+    }
+}
+
+static bool same_shape(const clv_tensor *a, const clv_tensor *b)
+{
+    return a->rank == b->rank && a->rank > 0 && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
+}
+
+/* y feeds nothing but a residual Add whose other operand is a computed tensor of the same shape. */
+static void find_shortcut(clvi_site *site, const clvi_graph *graph, const clvi_uses *uses, const clvi_shapes *shapes)
+{
+    site->sum = site->shortcut = CLVI_NONE;
+    const int32_t first = uses->first[site->y];
+    if (uses->first[site->y + 1] - first != 1 || graph->values[site->y].is_output)
+        return;
+    const clvi_node *add = graph->nodes[uses->consumer[first]];
+    if (!clvi_node_is(add, "Add") || add->n_in != 2 || add->in[0] == add->in[1])
+        return;
+    const int32_t other = add->in[0] == site->y ? add->in[1] : add->in[0];
+    if (shapes->values[other].data || !same_shape(&shapes->values[other], &shapes->values[site->y]))
+        return;
+    site->sum = add->out[0];
+    site->shortcut = other;
+}
+
+/* A shortcut can be subtracted only when everything on it is already in its final state: no convolution of a later
+ * place in the order may lie on it, nor the site itself. */
+static void drop_unready_shortcuts(clvi_sites *sites, const clvi_graph *graph, bool *mark)
+{
+    for (size_t i = 0; i < sites->n; i++) {
+        clvi_site *site = &sites->site[i];
+        if (site->shortcut == CLVI_NONE)
+            continue;
+        mark_ancestors(graph, site->shortcut, mark);
+        for (size_t j = i; j < sites->n; j++)
+            if (mark[sites->site[j].y])
+                site->sum = site->shortcut = CLVI_NONE;
+    }
+}
+
+static const float *constant_floats(clvi_arena *arena, const clv_tensor *tensor)
+{
+    const int64_t count = clv_tensor_count(tensor);
+    float *to = count < 0 ? NULL : clvi_arena_calloc(arena, (size_t)count, sizeof *to);
+    return to && clvi_floats_from(to, tensor->dtype, tensor->data, (size_t)count) ? to : NULL;
+}
+
+static clv_status describe(clvi_site *site, const clvi_graph *graph, clvi_arena *arena, const clvi_shapes *shapes,
+                           clv_error *err)
+{
+    clvi_node *node = site->node;
+    const clv_tensor *x = &shapes->values[site->x];
+    const int32_t weight = node->n_in > 1 ? node->in[1] : CLVI_NONE;
+    const int32_t bias = node->n_in > 2 ? node->in[2] : CLVI_NONE;
+    if (x->rank < 0 || shapes->values[site->y].rank < 0) {
+        site->kept = "an operator before it cannot be run";
+        return CLV_OK;
+    }
+    if (x->rank != 3 && x->rank != 4) {
+        site->kept = "only 1-D and 2-D convolutions are split";
+        return CLV_OK;
+    }
+    if (weight == CLVI_NONE || !graph->values[weight].constant ||
+        (bias != CLVI_NONE && !graph->values[bias].constant)) {
+        site->kept = "its weights are computed, not constant";
+        return CLV_OK;
+    }
+    const clv_tensor *w = graph->values[weight].constant;
+    TRY(clvi_conv_shape_of(graph, node, x, w, &site->shape, err));
+    const clvi_conv_shape *s = &site->shape;
+    site->conv = (clvi_conv){.o = s->o,
+                             .c = s->c,
+                             .groups = s->groups,
+                             .kh = s->kh,
+                             .kw = s->kw,
+                             .sh = s->sh,
+                             .sw = s->sw,
+                             .dh = s->dh,
+                             .dw = s->dw,
+                             .pt = s->pt,
+                             .pl = s->pl,
+                             .pb = s->pb,
+                             .pr = s->pr,
+                             .rank = s->rank};
+    site->conv.w = constant_floats(arena, w);
+    if (bias != CLVI_NONE)
+        site->conv.bias = constant_floats(arena, graph->values[bias].constant);
+    if (!site->conv.w || (bias != CLVI_NONE && !site->conv.bias))
+        return FAIL(err, CLV_ERR_NOMEM, "weights of convolution \"%s\"", site->name);
+    return CLV_OK;
+}
+
+clv_status clvi_sites_find(clvi_sites *out, const clvi_graph *graph, const clvi_shapes *shapes, clv_error *err)
+{
+    clv_status st = CLV_OK;
+    clvi_uses uses = {0};
+    bool *mark = NULL;
+    *out = (clvi_sites){.arena = clvi_arena_create()};
+    if (out->arena)
+        out->site = clvi_arena_calloc(out->arena, graph->n_nodes, sizeof *out->site);
+    mark = clvi_alloc_array(graph->n_values, sizeof *mark);
+    if (!out->site || !mark) {
+        st = FAIL(err, CLV_ERR_NOMEM, "list of convolutions");
+        goto out;
+    }
+    if ((st = clvi_uses_create(&uses, graph, err)) != CLV_OK)
+        goto out;
+    for (size_t i = 0; i < graph->n_nodes; i++) {
+        clvi_node *node = graph->nodes[i];
+        if (!clvi_node_is(node, "Conv"))
+            continue;
+        clvi_site *site = &out->site[out->n++];
+        *site = (clvi_site){.name = clvi_node_label(graph, node), .node = node, .x = node->in[0], .y = node->out[0]};
+        find_shortcut(site, graph, &uses, shapes);
+        if ((st = describe(site, graph, out->arena, shapes, err)) != CLV_OK)
+            goto out;
+    }
+    drop_unready_shortcuts(out, graph, mark);
+out:
+    clvi_uses_free(&uses);
+    clvi_free(mark);
+    if (st != CLV_OK)
+        clvi_sites_free(out);
+    return st;
+}
+
+void clvi_sites_free(clvi_sites *sites)
+{
+    clvi_arena_free(sites->arena);
+    *sites = (clvi_sites){0};
+}
+
+int32_t clvi_site_node(const clvi_graph *graph, const clvi_site *site)
+{
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        if (graph->nodes[i]->n_out > 0 && graph->nodes[i]->out[0] == site->y)
+            return (int32_t)i;
+    return CLVI_NONE;
+}
