@@ -18,9 +18,9 @@
 typedef struct clvi_conv {
     int64_t o, c, groups;
     int64_t kh, kw, sh, sw, dh, dw, pt, pl, pb, pr;
-    int rank;           /* 4, or 3 for 1-D */
-    const float *w;     /* [o, c/groups, kh, kw], borrowed */
-    const float *bias;  /* [o] or NULL, borrowed */
+    int rank;          /* 4, or 3 for 1-D */
+    const float *w;    /* [o, c/groups, kh, kw], borrowed */
+    const float *bias; /* [o] or NULL, borrowed */
 } clvi_conv;
 
 /* One link of the chain that replaces it: again a convolution, with arena-owned weights and an optional bias. */
@@ -32,11 +32,11 @@ typedef struct clvi_chain {
 
 /* How the factors of a form are found; not every form has every method. */
 typedef enum clvi_method {
-    CLVI_METHOD_SVD = 0,          /* weights alone */
-    CLVI_METHOD_GSVD = 1,         /* per channel, in the metric of the data */
-    CLVI_METHOD_INTER_CHANNEL = 2,/* the paper's sequential compensation */
-    CLVI_METHOD_SWEEPS = 3,       /* repeated block minimisation, from the better of the above */
-    CLVI_METHOD_JOINT = 4         /* variable projection + L-BFGS, from the sweeps */
+    CLVI_METHOD_SVD = 0,           /* weights alone */
+    CLVI_METHOD_GSVD = 1,          /* per channel, in the metric of the data */
+    CLVI_METHOD_INTER_CHANNEL = 2, /* the paper's sequential compensation */
+    CLVI_METHOD_SWEEPS = 3,        /* repeated block minimisation, from the better of the above */
+    CLVI_METHOD_JOINT = 4          /* variable projection + L-BFGS, from the sweeps */
 } clvi_method;
 
 const char *clvi_method_name(clvi_method method); /* "svd", "gsvd", "inter-channel", "sweeps", "joint" */
@@ -44,12 +44,12 @@ bool clvi_method_parse(const char *name, clvi_method *out);
 
 typedef struct clvi_fit_opts {
     clvi_method method;
-    double multiplier;     /* depthwise: mean number of filters per input channel, > 0; other forms: see `size` */
-    int64_t size;          /* channel: inner channels r; bottleneck: R; 0: not given */
-    bool uneven;           /* depthwise: filters shared out unevenly over the channels, at the same total */
-    double ridge;          /* lambda relative to tr(S)/q, default 1e-3 */
-    int max_iterations;    /* L-BFGS, default 200 */
-    uint64_t seed;         /* of random starts */
+    double multiplier;  /* depthwise: mean number of filters per input channel, > 0; other forms: see `size` */
+    int64_t size;       /* channel: inner channels r; bottleneck: R; 0: not given */
+    bool uneven;        /* depthwise: filters shared out unevenly over the channels, at the same total */
+    double ridge;       /* lambda relative to tr(S)/q, default 1e-3 */
+    int max_iterations; /* L-BFGS, default 200 */
+    uint64_t seed;      /* of random starts */
 } clvi_fit_opts;
 
 clvi_fit_opts clvi_fit_opts_default(void);
@@ -57,14 +57,14 @@ clvi_fit_opts clvi_fit_opts_default(void);
 /* Filters per input channel as fitted, and the error. */
 typedef struct clvi_fit {
     clvi_chain chain;
-    double error;          /* e(W^) / tr T in [0, 1+): relative output error of the whole convolution on these statistics;
-                              without statistics: ||W - W^||^2 / ||W||^2 */
-    int64_t macs_per_pixel;/* of output position, the chain */
+    double error; /* e(W^) / tr T in [0, 1+): relative output error of the whole convolution on these statistics;
+                     without statistics: ||W - W^||^2 / ||W||^2 */
+    int64_t macs_per_pixel; /* of output position, the chain */
     int iterations;
 } clvi_fit;
 
 typedef struct clvi_form {
-    const char *name;                                       /* "depthwise", "channel", ... */
+    const char *name; /* "depthwise", "channel", ... */
     /* NULL: can be split; else the reason why not, a sentence for `inspect`. */
     const char *(*refuses)(const clvi_conv *conv);
     /* MACs per output position of the chain for these options; 0 when the options make no sense for the conv. */
@@ -85,7 +85,8 @@ int64_t clvi_conv_macs_per_pixel(const clvi_conv *conv); /* o * c/groups * kh * 
  * shape. For tests and error figures. */
 clv_status clvi_chain_expand(const clvi_chain *chain, const clvi_conv *original, double *w, clv_error *err);
 
-/* The exact error of any replacement: e(W^) = tr T - 2 tr(W^ H^T) + tr(W^ S W^T), relative to tr T; what[n, q] of one group. */
+/* The exact error of any replacement: e(W^) = tr T - 2 tr(W^ H^T) + tr(W^ S W^T), relative to tr T; what[n, q] of one
+ * group. */
 double clvi_error_of(const clvi_covariance *cov, const double *what);
 
 #endif

@@ -2,8 +2,8 @@
 /* Streaming second moments of (patch x, target t): all that a fit needs to know of the images.
  *
  * For one group of one convolution, x in R^q (q = c/groups * kh * kw, columns grouped by input channel, as a row of the
- * weight matrix), t in R^n (n = o/groups). Sums are kept about a fixed shift (the mean of the first block), in float64, so
- * that nothing cancels; shards with the same shift add up exactly. */
+ * weight matrix), t in R^n (n = o/groups). Sums are kept about a fixed shift (the mean of the first block), in float64,
+ * so that nothing cancels; shards with the same shift add up exactly. */
 #ifndef CLVI_DECOMPOSE_MOMENTS_H
 #define CLVI_DECOMPOSE_MOMENTS_H
 
@@ -14,15 +14,15 @@
 
 typedef struct clvi_moments {
     size_t q, n;
-    double count;       /* samples */
-    double *shift_x;    /* [q] */
-    double *shift_t;    /* [n] */
-    double *sum_x;      /* [q] of x - shift */
-    double *sum_t;      /* [n] */
-    double *xx;         /* [q, q] sum (x-s)(x-s)^T, both triangles */
-    double *tx;         /* [n, q] */
-    double *tt;         /* [n] diagonal of sum (t-s)(t-s)^T is enough for errors; full [n, n] for channel decomposition */
-    double *tt_full;    /* [n, n] */
+    double count;    /* samples */
+    double *shift_x; /* [q] */
+    double *shift_t; /* [n] */
+    double *sum_x;   /* [q] of x - shift */
+    double *sum_t;   /* [n] */
+    double *xx;      /* [q, q] sum (x-s)(x-s)^T, both triangles */
+    double *tx;      /* [n, q] */
+    double *tt;      /* [n] diagonal of sum (t-s)(t-s)^T is enough for errors; full [n, n] for channel decomposition */
+    double *tt_full; /* [n, n] */
 } clvi_moments;
 
 clv_status clvi_moments_create(clvi_moments *out, size_t q, size_t n, clv_error *err);
@@ -37,11 +37,11 @@ clv_status clvi_moments_merge(clvi_moments *a, const clvi_moments *b, clv_error 
 /* Centred covariances, what the solvers read. */
 typedef struct clvi_covariance {
     size_t q, n;
-    double *s;       /* [q, q] cov(x) */
-    double *h;       /* [n, q] cov(t, x) */
-    double *t;       /* [n, n] cov(t) */
-    double *mean_x;  /* [q] */
-    double *mean_t;  /* [n] */
+    double *s;      /* [q, q] cov(x) */
+    double *h;      /* [n, q] cov(t, x) */
+    double *t;      /* [n, n] cov(t) */
+    double *mean_x; /* [q] */
+    double *mean_t; /* [n] */
 } clvi_covariance;
 
 clv_status clvi_covariance_of(clvi_covariance *out, const clvi_moments *m, clv_error *err);

@@ -51,18 +51,18 @@ typedef struct clvi_attr {
 } clvi_attr;
 
 typedef struct clvi_node {
-    const char *name;    /* "" when it has none */
-    const char *domain;  /* "" is ai.onnx */
+    const char *name;   /* "" when it has none */
+    const char *domain; /* "" is ai.onnx */
     const char *op_type;
-    int32_t *in;         /* value ids or CLVI_NONE */
+    int32_t *in; /* value ids or CLVI_NONE */
     size_t n_in;
-    int32_t *out;        /* value ids or CLVI_NONE */
+    int32_t *out; /* value ids or CLVI_NONE */
     size_t n_out;
-    int32_t *capture;    /* outer values that the node's subgraphs read */
+    int32_t *capture; /* outer values that the node's subgraphs read */
     size_t n_capture;
     clvi_attr *attr;
     size_t n_attr;
-    clvi_blob raw;       /* a NodeProto of whatever is not above: doc string, overload, metadata, unknown fields */
+    clvi_blob raw; /* a NodeProto of whatever is not above: doc string, overload, metadata, unknown fields */
 } clvi_node;
 
 typedef struct clvi_value {
@@ -74,9 +74,9 @@ typedef struct clvi_value {
     const clv_tensor *constant;          /* initializer, with data; NULL for all else */
     bool is_input;                       /* of the graph; an initializer may be one too (IR < 4) */
     bool is_output;
-    clvi_blob raw_info;                  /* the ValueInfoProto as it was read, or empty */
-    clvi_blob raw_tensor;                /* initializer: TensorProto fields beside name, dims, type and data */
-    bool external;                       /* initializer was stored outside the model file */
+    clvi_blob raw_info;   /* the ValueInfoProto as it was read, or empty */
+    clvi_blob raw_tensor; /* initializer: TensorProto fields beside name, dims, type and data */
+    bool external;        /* initializer was stored outside the model file */
 } clvi_value;
 
 typedef struct clvi_opset {
@@ -177,9 +177,9 @@ const char *clvi_node_label(const clvi_graph *graph, const clvi_node *node);
 
 /* Who makes and who reads each value, valid until the graph changes. */
 typedef struct clvi_uses {
-    int32_t *producer;  /* [n_values] node index or CLVI_NONE */
-    int32_t *first;     /* [n_values + 1]: consumers of v are consumer[first[v] .. first[v+1]) */
-    int32_t *consumer;  /* node indices, ascending; a node that reads v twice is listed twice; captures count */
+    int32_t *producer; /* [n_values] node index or CLVI_NONE */
+    int32_t *first;    /* [n_values + 1]: consumers of v are consumer[first[v] .. first[v+1]) */
+    int32_t *consumer; /* node indices, ascending; a node that reads v twice is listed twice; captures count */
 } clvi_uses;
 
 clv_status clvi_uses_create(clvi_uses *out, const clvi_graph *graph, clv_error *err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an operator is to the rest of the library: one row of the table in ops/op_list.h.
  *
- * All floating types are computed as CLV_FLOAT32: the session converts float16, bfloat16 and float64 tensors at its doors.
- * Movement operators (Concat, Slice, ...) work on any element size. Tensors are dense, row-major, and `data` is
+ * All floating types are computed as CLV_FLOAT32: the session converts float16, bfloat16 and float64 tensors at its
+ * doors. Movement operators (Concat, Slice, ...) work on any element size. Tensors are dense, row-major, and `data` is
  * CLV_ALIGN-aligned when the session made it, float-aligned at least. */
 #ifndef CLVI_OPS_OP_H
 #define CLVI_OPS_OP_H
@@ -15,7 +15,7 @@
 typedef struct clvi_op_call {
     const clvi_graph *graph;
     const clvi_node *node;
-    int64_t opset;               /* of the node's domain, as imported by the model */
+    int64_t opset; /* of the node's domain, as imported by the model */
     size_t n_in, n_out;
     const clv_tensor *const *in; /* NULL: left out. data is NULL in infer() unless the value is constant */
     clv_tensor *const *out;      /* NULL: left out. infer() sets dtype, rank, dims; run() writes data */
@@ -26,8 +26,8 @@ typedef struct clvi_op_call {
 } clvi_op_call;
 
 typedef struct clvi_op {
-    const char *type;     /* ONNX name, default domain */
-    int since, until;     /* opset versions of the model that this row serves, both inclusive; until 0: no end */
+    const char *type; /* ONNX name, default domain */
+    int since, until; /* opset versions of the model that this row serves, both inclusive; until 0: no end */
 
     /* Check inputs and attributes, set the outputs' dtype and shape. Messages: node label, offending values. */
     clv_status (*infer)(clvi_op_call *call, clv_error *err);
@@ -41,8 +41,8 @@ typedef struct clvi_op {
     /* Optional. Scratch bytes that run() needs. NULL: none. */
     size_t (*work)(const clvi_op_call *call);
 
-    /* Optional. Made once a plan, from shapes and constant inputs (data set): e.g. packed weights. Stored in call->state,
-     * freed by release(). */
+    /* Optional. Made once a plan, from shapes and constant inputs (data set): e.g. packed weights. Stored in
+     * call->state, freed by release(). */
     clv_status (*prepare)(clvi_op_call *call, clv_error *err);
     void (*release)(void *state);
 
@@ -63,15 +63,17 @@ const clvi_op *const *clvi_op_all(size_t *n);
 
 const char *clvi_call_label(const clvi_op_call *call);
 
-/* CLV_ERR_FORMAT unless the call has between min_in and max_in inputs (the first min_in present) and at least one output. */
+/* CLV_ERR_FORMAT unless the call has between min_in and max_in inputs (the first min_in present) and at least one
+ * output. */
 clv_status clvi_call_arity(const clvi_op_call *call, size_t min_in, size_t max_in, clv_error *err);
 
 /* Input i when present, else NULL. */
 const clv_tensor *clvi_call_in(const clvi_op_call *call, size_t i);
 
-/* The int64 (or int32) values of a constant 1-D or scalar input; CLV_ERR_UNSUP when its data are not known at plan time,
- * CLV_ERR_FORMAT when the type or count is wrong. At most max values are written; *count says how many. */
-clv_status clvi_call_const_ints(const clvi_op_call *call, size_t i, int64_t *out, size_t max, size_t *count, clv_error *err);
+/* The int64 (or int32) values of a constant 1-D or scalar input; CLV_ERR_UNSUP when its data are not known at plan
+ * time, CLV_ERR_FORMAT when the type or count is wrong. At most max values are written; *count says how many. */
+clv_status clvi_call_const_ints(const clvi_op_call *call, size_t i, int64_t *out, size_t max, size_t *count,
+                                clv_error *err);
 
 /* axis in [-rank, rank) -> [0, rank); CLV_ERR_FORMAT otherwise. */
 clv_status clvi_call_axis(const clvi_op_call *call, int64_t axis, int rank, int *out, clv_error *err);
@@ -81,7 +83,7 @@ clv_status clvi_call_broadcast(const clvi_op_call *call, const clv_tensor *a, co
                                clv_error *err);
 
 /* Set the shape of out; checks that the element count and byte size fit. */
-clv_status clvi_call_set_shape(const clvi_op_call *call, clv_tensor *out, clv_dtype dtype, int rank, const int64_t *dims,
-                               clv_error *err);
+clv_status clvi_call_set_shape(const clvi_op_call *call, clv_tensor *out, clv_dtype dtype, int rank,
+                               const int64_t *dims, clv_error *err);
 
 #endif
