@@ -28,8 +28,10 @@ typedef struct clvi_moments {
 clv_status clvi_moments_create(clvi_moments *out, size_t q, size_t n, clv_error *err);
 void clvi_moments_free(clvi_moments *m);
 
-/* Add `samples` rows: x[samples, q], t[samples, n], float32 row-major. A NaN or Inf is CLV_ERR_NUMERIC. */
-clv_status clvi_moments_add(clvi_moments *m, size_t samples, const float *x, const float *t, clv_error *err);
+/* Add `samples` rows: x[samples, q], t[samples, n], float32 row-major. A NaN or Inf is CLV_ERR_NUMERIC. Same bits for
+ * any number of threads of the pool (may be NULL). */
+clv_status clvi_moments_add(clvi_moments *m, size_t samples, const float *x, const float *t, clvi_pool *pool,
+                            clv_error *err);
 
 /* a += b; b is re-based onto a's shift. */
 clv_status clvi_moments_merge(clvi_moments *a, const clvi_moments *b, clv_error *err);
