@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Layer by layer, in topological order: measure what the network compressed so far gives to the next convolution, fit
+ * the chain, write it into the graph. The original runs once; its outputs at the sampled positions are the targets. */
+#include "compress/compress.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "compress/collect.h"
+#include "compress/reestimate.h"
+#include "compress/sites.h"
+#include "report/report.h"
+#include "runtime/count.h"
+#include "runtime/passes.h"
+
+typedef struct job {
+    const clv_compress_opts *opts;
+    const clvi_form *form;
+    clvi_fit_opts fit;
+    clvi_graph *original; /* BatchNorm folded; what the targets come from */
+    clvi_graph *graph;    /* the same, being rewritten */
+    clvi_shapes shapes;   /* of the original at batch 1 */
+    clvi_sites sites;
+    clvi_calibration calibration;
+    clvi_targets targets;
+    clvi_arena *arena; /* fitted weights */
+    clv_context *context;
+    clvi_item *layers; /* table of the report, or NULL */
+} job;
+
+clv_compress_opts clv_compress_opts_default(void)
+{
+    return (clv_compress_opts){.form = "depthwise",
+                               .method = "joint",
+                               .multiplier = 2,
+                               .samples = 32768,
+                               .batch = 64,
+                               .ridge = 1e-3,
+                               .seed = 1};
+}
+
+static clv_status check_options(job *j, clv_error *err)
+{
+    const clv_compress_opts *o = j->opts;
+    j->form = clvi_form_find(o->form);
+    if (!j->form)
+        return FAIL(err, CLV_ERR_ARG, "unknown form \"%s\"", o->form);
+    j->fit = clvi_fit_opts_default();
+    if (!clvi_method_parse(o->method, &j->fit.method))
+        return FAIL(err, CLV_ERR_ARG, "unknown method \"%s\"", o->method);
+    if (!(o->multiplier > 0) || o->multiplier > 1e6)
+        return FAIL(err, CLV_ERR_ARG, "multiplier is %g, a positive number was expected", o->multiplier);
+    if (!o->uneven && o->multiplier != floor(o->multiplier))
+        return FAIL(err, CLV_ERR_ARG, "multiplier is %g: a fraction needs uneven multipliers", o->multiplier);
+    if (o->samples < 1 || o->samples > INT32_MAX || o->batch < 1 || !(o->ridge >= 0) || o->ridge > 1)
+        return FAIL(err, CLV_ERR_ARG,
+                    "samples %lld (1 to 2^31 - 1), batch %lld (at least 1) or ridge %g (0 to 1) is out of range",
+                    (long long)o->samples, (long long)o->batch, o->ridge);
+    j->fit.multiplier = o->multiplier;
+    j->fit.uneven = o->uneven;
+    j->fit.ridge = o->ridge;
+    j->fit.seed = o->seed;
+    return CLV_OK;
+}
+
+/* The other forms get the largest size whose MACs do not exceed those of a depthwise chain with the asked multiplier.
+ */
+static clvi_fit_opts options_for(const job *j, const clvi_conv *conv)
+{
+    clvi_fit_opts fit = j->fit;
+    const clvi_form *depthwise = clvi_form_find("depthwise");
+    if (j->form != depthwise) {
+        const int64_t budget = depthwise->macs(conv, &fit);
+        fit.size = 1;
+        for (clvi_fit_opts next = fit; next.size <= conv->o * conv->kh * conv->kw; next.size++) {
+            const int64_t macs = j->form->macs(conv, &next);
+            if (macs == 0 || macs > budget)
+                break;
+            fit.size = next.size;
+        }
+    }
+    return fit;
+}
+
+static bool listed(const clv_compress_opts *opts, const char *name)
+{
+    for (size_t i = 0; i < opts->n_keep; i++)
+        if (strcmp(opts->keep[i], name) == 0)
+            return true;
+    return false;
+}
+
+static clv_status check_keep_list(const job *j, clv_error *err)
+{
+    for (size_t i = 0; i < j->opts->n_keep; i++) {
+        bool found = false;
+        for (size_t k = 0; k < j->sites.n; k++)
+            found = found || strcmp(j->sites.site[k].name, j->opts->keep[i]) == 0;
+        if (!found)
+            return FAIL(err, CLV_ERR_ARG, "no convolution is called \"%s\"", j->opts->keep[i]);
+    }
+    return CLV_OK;
+}
+
+static clv_status choose_sites(job *j, clv_error *err)
+{
+    size_t split = 0;
+    TRY(check_keep_list(j, err));
+    for (size_t i = 0; i < j->sites.n; i++) {
+        clvi_site *site = &j->sites.site[i];
+        if (j->opts->no_shortcut)
+            site->sum = site->shortcut = CLVI_NONE;
+        if (site->kept)
+            continue;
+        const clvi_fit_opts fit = options_for(j, &site->conv);
+        const int64_t macs = j->form->macs(&site->conv, &fit);
+        site->kept = j->form->refuses(&site->conv);
+        if (!site->kept && listed(j->opts, site->name))
+            site->kept = "asked to be kept";
+        if (!site->kept && !j->opts->first && j->original->values[site->x].is_input)
+            site->kept = "it reads the network's input";
+        if (!site->kept && (macs == 0 || macs >= clvi_conv_macs_per_pixel(&site->conv)))
+            site->kept = "splitting it would not save MACs";
+        split += !site->kept;
+    }
+    if (split == 0)
+        return FAIL(err, CLV_ERR_UNSUP, "none of the %zu convolutions can be split with a gain; `inspect` says why",
+                    j->sites.n);
+    return CLV_OK;
+}
+
+/* Moments for the fit: what the original sees, or what the network compressed so far sees. */
+static clv_status covariances(clvi_covariance **out, job *j, size_t i, bool symmetric, clv_error *err)
+{
+    return clvi_site_covariances(out, symmetric ? j->original : j->graph, &j->sites, i, &j->targets, &j->calibration,
+                                 err);
+}
+
+static void report_layer(job *j, const clvi_site *site, const clvi_fit *fit, double seconds)
+{
+    if (!j->layers)
+        return;
+    clvi_item *row = clvi_report_row(j->layers);
+    const int64_t pixels = site->shape.oh * site->shape.ow;
+    const int64_t before = site->conv.w ? clvi_conv_macs_per_pixel(&site->conv) * pixels : 0;
+    clvi_report_text(row, "layer", site->name);
+    clvi_report_text(row, "form", fit ? j->form->name : "kept");
+    clvi_report_int(row, "macs_before", before);
+    clvi_report_int(row, "macs_after", fit ? fit->macs_per_pixel * pixels : before);
+    if (fit) {
+        clvi_report_real(row, "error", fit->error, 4);
+        clvi_report_int(row, "iterations", fit->iterations);
+        clvi_report_real(row, "seconds", seconds, 2);
+    }
+    clvi_report_text(row, "note", fit ? (site->sum != CLVI_NONE ? "repairs its block's sum" : "") : site->kept);
+}
+
+static clv_status split_site(job *j, size_t i, double *fit_seconds, clv_error *err)
+{
+    clvi_site *site = &j->sites.site[i];
+    const size_t groups = (size_t)site->conv.groups;
+    const clvi_fit_opts options = options_for(j, &site->conv);
+    clvi_covariance *cov = NULL, *seen = NULL;
+    clvi_fit fit;
+    clv_status st = covariances(&cov, j, i, j->opts->symmetric, err);
+    if (st != CLV_OK)
+        goto out;
+    const double start = clvi_now();
+    if ((st = j->form->fit(&fit, &site->conv, cov, &options, j->arena, j->context, err)) != CLV_OK) {
+        if (err)
+            (void)clvi_fail_prefix(err, st, site->name);
+        goto out;
+    }
+    const double seconds = clvi_now() - start;
+    if (j->opts->reestimate) {
+        if (j->opts->symmetric && (st = covariances(&seen, j, i, false, err)) != CLV_OK)
+            goto out;
+        if ((st = clvi_reestimate(&fit.chain, &site->conv, seen ? seen : cov, j->arena, err)) != CLV_OK)
+            goto out;
+    }
+    if ((st = clvi_site_rewrite(j->graph, site, &fit.chain, err)) != CLV_OK)
+        goto out;
+    *fit_seconds += seconds;
+    report_layer(j, site, &fit, seconds);
+out:
+    clvi_covariances_free(cov, groups);
+    clvi_covariances_free(seen, groups);
+    return st;
+}
+
+static clv_status record(job *j, clv_error *err)
+{
+    char preprocess[512], recipe[512];
+    const clv_compress_opts *o = j->opts;
+    TRY(clv_preprocess_format(j->calibration.preprocess, preprocess, sizeof preprocess, err));
+    (void)snprintf(
+        recipe, sizeof recipe,
+        "form=%s method=%s multiplier=%.9g uneven=%d symmetric=%d shortcut=%d reestimate=%d first=%d samples=%lld "
+        "batch=%lld ridge=%.9g seed=%llu",
+        o->form, o->method, o->multiplier, o->uneven, o->symmetric, !o->no_shortcut, o->reestimate, o->first,
+        (long long)o->samples, (long long)o->batch, o->ridge, (unsigned long long)o->seed);
+    TRY(clvi_graph_set_metadata(j->graph, "cleave.preprocess", preprocess, err));
+    return clvi_graph_set_metadata(j->graph, "cleave.compress", recipe, err);
+}
+
+static clv_status report_size(clvi_item *root, const char *key, const clvi_graph *graph, const job *j, clv_error *err)
+{
+    clvi_count count;
+    TRY(clvi_count_graph(&count, graph, &j->calibration.input, 1, err));
+    clvi_item *item = clvi_report_object(root, key);
+    clvi_report_int(item, "macs", count.macs);
+    clvi_report_int(item, "parameters", count.parameters);
+    clvi_report_int(item, "weight_bytes", count.bytes);
+    return CLV_OK;
+}
+
+static clv_status run(job *j, clv_report *report, clv_error *err)
+{
+    const double start = clvi_now();
+    double fit_seconds = 0;
+    TRY(clvi_shapes_infer(&j->shapes, j->original, &j->calibration.input, 1, err));
+    TRY(clvi_sites_find(&j->sites, j->original, &j->shapes, err));
+    TRY(choose_sites(j, err));
+    TRY(clvi_targets_collect(&j->targets, j->original, &j->sites, &j->calibration, err));
+    if (report)
+        j->layers = clvi_report_table(clvi_report_root(report), "layers");
+    for (size_t i = 0; i < j->sites.n; i++) {
+        if (j->sites.site[i].kept)
+            report_layer(j, &j->sites.site[i], NULL, 0);
+        else
+            TRY(split_site(j, i, &fit_seconds, err));
+    }
+    TRY(clvi_pass_dead_code(j->graph, err));
+    TRY(record(j, err));
+    if (report) {
+        clvi_item *root = clvi_report_root(report);
+        TRY(report_size(root, "before", j->original, j, err));
+        TRY(report_size(root, "after", j->graph, j, err));
+        clvi_item *time = clvi_report_object(root, "seconds");
+        const double total = clvi_now() - start;
+        clvi_report_real(time, "statistics", total - fit_seconds, 1);
+        clvi_report_real(time, "fit", fit_seconds, 1);
+        TRY(clvi_report_check(report, err));
+    }
+    return CLV_OK;
+}
+
+clv_status clvi_compress(clvi_graph **out, const clvi_graph *graph, clv_dataset *calibration,
+                         const clv_preprocess *preprocess, const clv_compress_opts *opts, clv_context *context,
+                         clv_report *report, clv_error *err)
+{
+    clv_preprocess stored;
+    clv_status st;
+    job j = {.opts = opts, .context = context};
+    *out = NULL;
+    if (!preprocess) {
+        const char *text = clvi_graph_metadata(graph, "cleave.preprocess");
+        if (!text)
+            return FAIL(err, CLV_ERR_ARG, "the model does not say how images become its input: give a preprocessing");
+        TRY(clv_preprocess_parse(&stored, text, err));
+        preprocess = &stored;
+    }
+    if ((st = check_options(&j, err)) != CLV_OK || (st = clvi_graph_clone(&j.original, graph, err)) != CLV_OK ||
+        (st = clvi_pass_fold_constants(j.original, err)) != CLV_OK ||
+        (st = clvi_pass_fold_batchnorm(j.original, err)) != CLV_OK ||
+        (st = clvi_graph_clone(&j.graph, j.original, err)) != CLV_OK ||
+        (st = clvi_calibration_create(&j.calibration, j.original, calibration, preprocess, context, err)) != CLV_OK)
+        goto out;
+    j.calibration.samples = opts->samples;
+    j.calibration.batch = opts->batch;
+    j.calibration.seed = opts->seed;
+    j.arena = clvi_arena_create();
+    if (!j.arena) {
+        st = FAIL(err, CLV_ERR_NOMEM, "fitted weights");
+        goto out;
+    }
+    if ((st = run(&j, report, err)) != CLV_OK)
+        goto out;
+    *out = j.graph;
+    j.graph = NULL;
+out:
+    clvi_targets_free(&j.targets);
+    clvi_calibration_free(&j.calibration);
+    clvi_sites_free(&j.sites);
+    clvi_shapes_free(&j.shapes);
+    clvi_arena_free(j.arena);
+    clvi_graph_free(j.graph);
+    clvi_graph_free(j.original);
+    return st;
+}
