@@ -75,6 +75,21 @@ const clv_tensor *clvi_call_in(const clvi_op_call *call, size_t i);
 clv_status clvi_call_const_ints(const clvi_op_call *call, size_t i, int64_t *out, size_t max, size_t *count,
                                 clv_error *err);
 
+/* CLV_ERR_UNSUP unless input i has this dtype (floating types are float32 here). */
+clv_status clvi_call_want(const clvi_op_call *call, size_t i, clv_dtype dtype, clv_error *err);
+
+/* Output 0 gets the shape of input 0 and this dtype. */
+clv_status clvi_call_same_shape(const clvi_op_call *call, clv_dtype dtype, clv_error *err);
+
+/* A list of integers that older versions keep in attribute `name` and newer ones in constant input i: the input when it
+ * is present, else the attribute, else *found is false and *count is 0. */
+clv_status clvi_call_ints(const clvi_op_call *call, const char *name, size_t i, int64_t *out, size_t max, size_t *count,
+                          bool *found, clv_error *err);
+
+/* Axes of a tensor of this rank, each in [-rank, rank) and no two the same -> chosen[axis] = true. */
+clv_status clvi_call_axes(const clvi_op_call *call, const int64_t *axes, size_t count, int rank,
+                          bool chosen[CLV_MAX_RANK], clv_error *err);
+
 /* axis in [-rank, rank) -> [0, rank); CLV_ERR_FORMAT otherwise. */
 clv_status clvi_call_axis(const clvi_op_call *call, int64_t axis, int rank, int *out, clv_error *err);
 
