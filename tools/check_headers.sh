@@ -1,0 +1,19 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Every public header compiles alone as C11 and as C++; every internal header compiles alone as C11.
+set -eu
+cd "$(dirname "$0")/.."
+cc=${CC:-cc} cxx=${CXX:-c++}
+status=0
+for header in include/cleave/*.h; do
+    name=${header#include/}
+    echo "#include \"$name\"" | $cc -std=c11 -Iinclude -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c - || status=1
+    if command -v "$cxx" >/dev/null; then
+        echo "#include \"$name\"" | $cxx -std=c++11 -Iinclude -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c++ - || status=1
+    fi
+done
+for header in $(find src -name '*.h' | sort); do
+    echo "#include \"${header#src/}\"" |
+        $cc -std=c11 -D_POSIX_C_SOURCE=200809L -Isrc -Iinclude -Wall -Wextra -Werror -fsyntax-only -x c - || status=1
+done
+exit $status
