@@ -60,6 +60,7 @@ typedef struct clvi_node {
     size_t n_out;
     int32_t *capture; /* outer values that the node's subgraphs read */
     size_t n_capture;
+    const char **capture_name; /* [n_capture] how the subgraphs call them; only src/onnx/ needs it */
     clvi_attr *attr;
     size_t n_attr;
     clvi_blob raw; /* a NodeProto of whatever is not above: doc string, overload, metadata, unknown fields */
@@ -77,6 +78,8 @@ typedef struct clvi_value {
     clvi_blob raw_info;   /* the ValueInfoProto as it was read, or empty */
     clvi_blob raw_tensor; /* initializer: TensorProto fields beside name, dims, type and data */
     bool external;        /* initializer was stored outside the model file */
+    bool opaque;          /* initializer that has no dense array here: strings, sparse, newer types */
+    bool keep;            /* initializer that nothing used when it was read: passes leave it alone */
 } clvi_value;
 
 typedef struct clvi_opset {
@@ -108,7 +111,8 @@ typedef struct clvi_graph {
 
     clvi_blob raw; /* a ModelProto of whatever is not above: functions, producer, sparse tensors, ... */
 
-    size_t values_capacity, nodes_capacity; /* private to graph.c */
+    size_t values_capacity, nodes_capacity; /* private to graph.c, as is the index of names */
+    struct clvi_names *names;
 } clvi_graph;
 
 /* Gives *out, empty: no nodes, opset list empty. */
@@ -120,14 +124,26 @@ clv_status clvi_graph_clone(clvi_graph **out, const clvi_graph *graph, clv_error
 
 /* --- building ------------------------------------------------------------------------------------------------ */
 
-/* A new value called `name`, or name_1, name_2, ... when that is taken; name is copied. Returns its id in *id. */
+/* A new value called `name`, or name_1, name_2, ... when that is taken; name is copied. Returns its id in *id.
+ * A name never changes but by clvi_graph_redirect: an index of all names is kept. */
 clv_status clvi_graph_add_value(clvi_graph *graph, const char *name, int32_t *id, clv_error *err);
 
 /* A new initializer; the tensor's data are copied into the arena. */
 clv_status clvi_graph_add_constant(clvi_graph *graph, const char *name, const clv_tensor *tensor, int32_t *id,
                                    clv_error *err);
 
-/* The id of the value called `name`, or CLVI_NONE. Linear in the number of values. */
+/* A new graph input (dims -1: unknown; rank -1: no shape), and a value declared to be the next graph output. */
+clv_status clvi_graph_add_input(clvi_graph *graph, const char *name, const clv_tensor *type, int32_t *id,
+                                clv_error *err);
+clv_status clvi_graph_add_output(clvi_graph *graph, int32_t id, clv_error *err);
+
+/* Import an operator set, or change the version of one that is imported. */
+clv_status clvi_graph_set_opset(clvi_graph *graph, const char *domain, int64_t version, clv_error *err);
+
+/* No value added later gets this name: it is in use inside a subgraph. */
+clv_status clvi_graph_reserve_name(clvi_graph *graph, const char *name, clv_error *err);
+
+/* The id of the value called `name`, or CLVI_NONE. */
 int32_t clvi_graph_find_value(const clvi_graph *graph, const char *name);
 
 /* A node outside the graph, allocated in its arena; in and out are copied, attributes follow with the setters below.
@@ -150,8 +166,9 @@ clv_status clvi_graph_append(clvi_graph *graph, clvi_node *node, clv_error *err)
 clv_status clvi_graph_replace(clvi_graph *graph, size_t index, clvi_node *const *nodes, size_t count, clv_error *err);
 
 /* Every use of value `from` (node inputs, captures, graph outputs) becomes `to`. When `from` is a graph output its name
- * is kept: the two values swap names. */
-void clvi_graph_redirect(clvi_graph *graph, int32_t from, int32_t to);
+ * and declared type are kept: the two values swap them. When `to` is itself a graph input or output, both names belong
+ * to the interface: then the graph output stays with `from`, whose producer must stay, and false is returned. */
+bool clvi_graph_redirect(clvi_graph *graph, int32_t from, int32_t to);
 
 /* The model's metadata entry `key`, or NULL; setting replaces or adds. */
 const char *clvi_graph_metadata(const clvi_graph *graph, const char *key);
