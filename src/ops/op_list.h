@@ -1,6 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every operator the library runs, one row each: OP(symbol of its const clvi_op). Included by op.c alone. */
-/* No include guard: it is included once for each thing that is made of the list. */
+/* Every operator the library runs, one row each: OP(symbol of its const clvi_op), file by file. No include guard: op.c
+ * includes it once for each thing that is made of the list. */
+
+/* binary.c */
+OP(clvi_op_add)
+OP(clvi_op_sub)
+OP(clvi_op_mul)
+OP(clvi_op_div)
+OP(clvi_op_mod)
+OP(clvi_op_equal)
+OP(clvi_op_less)
+OP(clvi_op_less_or_equal)
+OP(clvi_op_greater)
+OP(clvi_op_greater_or_equal)
+OP(clvi_op_and)
+OP(clvi_op_or)
+OP(clvi_op_xor)
+OP(clvi_op_sum)
+OP(clvi_op_mean)
+OP(clvi_op_min)
+OP(clvi_op_max)
+
+/* elementwise.c */
+OP(clvi_op_clip)
+OP(clvi_op_prelu)
+OP(clvi_op_pow)
+OP(clvi_op_not)
+OP(clvi_op_where)
 
 /* unary.c */
 OP(clvi_op_relu)
