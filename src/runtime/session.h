@@ -20,9 +20,9 @@ clv_status clvi_session_create(clvi_session **out, const clvi_graph *graph, cons
                                clv_context *context, clv_error *err);
 void clvi_session_free(clvi_session *session); /* NULL-safe */
 
-/* inputs[i] is graph->inputs[i] (borrowed; NULL data allowed for an input that no fetch needs); float16 / bfloat16 / float64
- * are converted. outputs[j] views fetch j: valid until the next run or free; float types come back as declared when the
- * fetch is a graph output with a declared type, else as float32. Same bits for any number of threads. */
+/* inputs[i] is graph->inputs[i] (borrowed; NULL data allowed for an input that no fetch needs); float16 / bfloat16 /
+ * float64 are converted. outputs[j] views fetch j: valid until the next run or free; float types come back as declared
+ * when the fetch is a graph output with a declared type, else as float32. Same bits for any number of threads. */
 clv_status clvi_session_run(clvi_session *session, const clv_tensor *inputs, size_t n_inputs, clv_tensor *outputs,
                             clv_error *err);
 
@@ -36,19 +36,19 @@ double clvi_session_node_seconds(const clvi_session *session, size_t node);
 /* Shapes, types and folded constants of every value for given input shapes (inputs[i].data ignored). */
 typedef struct clvi_shapes {
     clvi_arena *arena;
-    clv_tensor *values;   /* [n_values]; rank -1: not reached (behind an unsupported operator); data: constant, or NULL */
-    int64_t *macs;        /* [n_nodes] multiply-adds, 0 where none */
+    clv_tensor *values; /* [n_values]; rank -1: not reached (behind an unsupported operator); data: constant, or NULL */
+    int64_t *macs;      /* [n_nodes] multiply-adds, 0 where none */
     size_t n_values, n_nodes;
 } clvi_shapes;
 
-/* Nodes that cannot be run leave their outputs unknown (the declared shape is used when it is complete) and do not fail the
- * call; a malformed node does. */
+/* Nodes that cannot be run leave their outputs unknown (the declared shape is used when it is complete) and do not fail
+ * the call; a malformed node does. */
 clv_status clvi_shapes_infer(clvi_shapes *out, const clvi_graph *graph, const clv_tensor *inputs, size_t n_inputs,
                              clv_error *err);
 void clvi_shapes_free(clvi_shapes *shapes);
 
-/* Concrete input tensors (no data) for a graph: symbolic first dimensions become `batch`, other unknown dimensions `extent`.
- * tensors has graph->n_inputs elements. */
+/* Concrete input tensors (no data) for a graph: symbolic first dimensions become `batch`, other unknown dimensions
+ * `extent`. tensors has graph->n_inputs elements. */
 void clvi_default_inputs(const clvi_graph *graph, int64_t batch, int64_t extent, clv_tensor *tensors);
 
 #endif
