@@ -327,8 +327,7 @@ static clv_status moment_batch(pass *p, int64_t first, int64_t n, const clv_tens
     }
     for (m->group = 0; rows && m->group < s->groups; m->group++) {
         clvi_pool_run(p->calibration->context->pool, (size_t)n, sample_patches, m);
-        const clv_status st = clvi_moments_add(&m->moments[m->group], (size_t)rows, m->patches, m->targets,
-                                               p->calibration->context->pool, err);
+        const clv_status st = clvi_moments_add(&m->moments[m->group], (size_t)rows, m->patches, m->targets, err);
         if (st != CLV_OK)
             return err ? clvi_fail_prefix(err, st, m->site->name) : st;
     }
@@ -367,9 +366,11 @@ clv_status clvi_site_covariances(clvi_covariance **out, const clvi_graph *graph,
         st = FAIL(err, CLV_ERR_NOMEM, "statistics of convolution \"%s\"", site->name);
         goto out;
     }
-    for (size_t g = 0; g < groups; g++)
+    for (size_t g = 0; g < groups; g++) {
         if ((st = clvi_moments_create(&m.moments[g], q, n, err)) != CLV_OK)
             goto out;
+        m.moments[g].pool = calibration->context->pool;
+    }
     pass p = {.calibration = calibration, .stage = site->name, .batch = moment_batch, .user = &m};
     if ((st = run_pass(&p, graph, fetch, site->shortcut != CLVI_NONE ? 2 : 1, err)) != CLV_OK)
         goto out;

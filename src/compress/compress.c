@@ -11,6 +11,7 @@
 #include "compress/collect.h"
 #include "compress/reestimate.h"
 #include "compress/sites.h"
+#include "graph/passes.h"
 #include "report/report.h"
 #include "runtime/count.h"
 #include "runtime/passes.h"
@@ -232,7 +233,7 @@ static clv_status run(job *j, clv_report *report, clv_error *err)
         else
             TRY(split_site(j, i, &fit_seconds, err));
     }
-    TRY(clvi_pass_dead_code(j->graph, err));
+    TRY(clvi_pass_dead_code(j->graph, NULL, err));
     TRY(record(j, err));
     if (report) {
         clvi_item *root = clvi_report_root(report);

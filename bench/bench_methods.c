@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bench_methods MODEL CALIBRATION TEST PREPROCESS [MULTIPLIER]
+ * Compresses one network with every method at the same MACs, without training, and prints accuracy before and after. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cleave/cleave.h"
+
+typedef struct variant {
+    const char *label, *form, *method;
+    bool symmetric, no_shortcut, reestimate, uneven;
+} variant;
+
+static const variant variants[] = {
+    {"SVD of the weights + bias", "depthwise", "svd", true, true, false, false},
+    {"SVD, mean and variance re-estimated", "depthwise", "svd", true, true, true, false},
+    {"GSVD per channel", "depthwise", "gsvd", true, true, false, false},
+    {"inter-channel GSVD (the paper)", "depthwise", "inter-channel", true, true, false, false},
+    {"inter-channel, mean and variance re-estimated", "depthwise", "inter-channel", true, true, true, false},
+    {"sweeps", "depthwise", "sweeps", true, true, false, false},
+    {"joint", "depthwise", "joint", true, true, false, false},
+    {"joint, asymmetric", "depthwise", "joint", false, true, false, false},
+    {"joint, asymmetric, shortcut target", "depthwise", "joint", false, false, false, false},
+    {"the same, uneven multipliers", "depthwise", "joint", false, false, false, true},
+    {"channel (Zhang et al.)", "channel", "gsvd", true, true, false, false},
+    {"channel, asymmetric, shortcut target", "channel", "gsvd", false, false, false, false},
+    {"bottleneck, asymmetric, shortcut target", "bottleneck", "joint", false, false, false, false},
+};
+
+static int failed(const char *what, const clv_error *err)
+{
+    (void)fprintf(stderr, "bench_methods: %s: %s: %s\n", what, clv_status_text(err->code), err->msg);
+    return 1;
+}
+
+static clv_status top1(double *out, double *macs, const clv_model *model, const char *images, clv_context *context,
+                       clv_error *err)
+{
+    clv_dataset *data = NULL;
+    clv_report *report = NULL;
+    clv_evaluate_opts opts = clv_evaluate_opts_default();
+    opts.no_check = true;
+    clv_status st = clv_dataset_open(&data, images, NULL, err);
+    if (st == CLV_OK)
+        st = clv_report_create(&report, err);
+    if (st == CLV_OK)
+        st = clv_evaluate(model, data, &opts, context, report, err);
+    if (st == CLV_OK)
+        st = clv_report_number(report, "accuracy.top1", out, err);
+    if (st == CLV_OK)
+        st = clv_report_number(report, "model.macs", macs, err);
+    clv_report_free(report);
+    clv_dataset_free(data);
+    return st;
+}
+
+static clv_status measure(const variant *v, const clv_model *original, double before, char *const *paths,
+                          double multiplier, const clv_preprocess *preprocess, clv_context *context, clv_error *err)
+{
+    clv_compress_opts opts = clv_compress_opts_default();
+    clv_dataset *calibration = NULL;
+    clv_model *model = NULL;
+    clv_report *report = NULL;
+    double after = 0, macs = 0, statistics = 0, fit = 0;
+    opts.form = v->form;
+    opts.method = v->method;
+    opts.multiplier = multiplier;
+    opts.symmetric = v->symmetric;
+    opts.no_shortcut = v->no_shortcut;
+    opts.reestimate = v->reestimate;
+    opts.uneven = v->uneven;
+    clv_status st = clv_model_clone(&model, original, err);
+    if (st == CLV_OK)
+        st = clv_report_create(&report, err);
+    if (st == CLV_OK)
+        st = clv_dataset_open(&calibration, paths[1], NULL, err);
+    if (st == CLV_OK)
+        st = clv_compress(model, calibration, preprocess, &opts, context, report, err);
+    if (st == CLV_OK)
+        st = top1(&after, &macs, model, paths[2], context, err);
+    if (st == CLV_OK)
+        st = clv_report_number(report, "seconds.statistics", &statistics, err);
+    if (st == CLV_OK)
+        st = clv_report_number(report, "seconds.fit", &fit, err);
+    if (st == CLV_OK)
+        (void)printf("%-46s %7.2f %7.2f %9.2f %8.1f %7.1f\n", v->label, after, after - before, macs / 1e6, statistics,
+                     fit);
+    (void)fflush(stdout);
+    clv_report_free(report);
+    clv_dataset_free(calibration);
+    clv_model_free(model);
+    return st;
+}
+
+int main(int argc, char **argv)
+{
+    clv_error err;
+    clv_context *context = NULL;
+    clv_model *model = NULL;
+    clv_preprocess preprocess;
+    double before, macs;
+    if (argc < 5) {
+        (void)fprintf(stderr, "usage: bench_methods MODEL CALIBRATION TEST PREPROCESS [MULTIPLIER]\n");
+        return 2;
+    }
+    const double multiplier = argc > 5 ? strtod(argv[5], NULL) : 2;
+    int status = 0;
+    if (clv_context_create(&context, NULL, &err) != CLV_OK || clv_model_load(&model, argv[1], &err) != CLV_OK ||
+        clv_preprocess_preset(&preprocess, argv[4], &err) != CLV_OK ||
+        clv_model_set_preprocess(model, &preprocess, &err) != CLV_OK ||
+        top1(&before, &macs, model, argv[3], context, &err) != CLV_OK) {
+        status = failed(argv[1], &err);
+        goto out;
+    }
+    (void)printf("%d threads, %s; multiplier %g; no training, no labels in calibration\n", clv_context_threads(context),
+                 clv_context_isa(context), multiplier);
+    (void)printf("%-46s %7s %7s %9s %8s %7s\n", "method", "top-1 %", "points", "MMACs", "stat. s", "fit s");
+    (void)printf("%-46s %7.2f %7s %9.2f\n", "original", before, "", macs / 1e6);
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
+        if (measure(&variants[i], model, before, argv + 1, multiplier, &preprocess, context, &err) != CLV_OK)
+            status = failed(variants[i].label, &err);
+out:
+    clv_model_free(model);
+    clv_context_free(context);
+    return status;
+}
