@@ -38,8 +38,8 @@ static clv_status infer(clvi_op_call *call, clv_error *err)
     const clv_tensor *bias = clvi_call_in(call, 2);
     for (size_t i = 0; i < call->n_in; i++)
         if (call->in[i] && call->in[i]->dtype != CLV_FLOAT32)
-            return FAIL(err, CLV_ERR_UNSUP, "node \"%s\": input %zu is %s, Conv computes float32", clvi_call_label(call),
-                        i, clv_dtype_name(call->in[i]->dtype));
+            return FAIL(err, CLV_ERR_UNSUP, "node \"%s\": input %zu is %s, Conv computes float32",
+                        clvi_call_label(call), i, clv_dtype_name(call->in[i]->dtype));
     if (bias && (bias->rank != 1 || bias->dims[0] != s.o))
         return FAIL(err, CLV_ERR_FORMAT, "node \"%s\": bias of rank %d with %lld values for %lld filters",
                     clvi_call_label(call), bias->rank, (long long)(bias->rank > 0 ? bias->dims[0] : 1), (long long)s.o);
@@ -53,7 +53,8 @@ static int64_t macs(const clvi_op_call *call)
     return shape_of(call, &s, NULL) == CLV_OK ? clvi_conv_macs(&s) : 0;
 }
 
-/* Bytes of the packed weights, a multiple of CLV_ALIGN: they stand before the workers' scratch when W is not constant. */
+/* Bytes of the packed weights, a multiple of CLV_ALIGN: they stand before the workers' scratch when W is not constant.
+ */
 static size_t weight_bytes(const clvi_conv_algo *algo, const clvi_conv_shape *s, const clvi_kernels *kernels)
 {
     return clvi_round_up(algo->packed_bytes(s, kernels), CLV_ALIGN);

@@ -21,7 +21,7 @@ typedef struct clvi_conv_job {
 typedef struct clvi_conv_algo {
     const char *name;
     bool (*fits)(const clvi_conv_shape *s);
-    double (*cost)(const clvi_conv_shape *s, const clvi_kernels *kernels); /* in vectorised multiply-adds */
+    double (*cost)(const clvi_conv_shape *s, const clvi_kernels *kernels); /* of an image, in multiply-adds */
     size_t (*packed_bytes)(const clvi_conv_shape *s, const clvi_kernels *kernels);
     void (*pack)(const clvi_conv_shape *s, const clvi_kernels *kernels, const float *w, float *packed);
     size_t (*work_bytes)(const clvi_conv_shape *s, const clvi_kernels *kernels, int threads);

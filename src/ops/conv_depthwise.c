@@ -22,7 +22,7 @@ static bool fits_depthwise(const clvi_conv_shape *s)
 static double cost_depthwise(const clvi_conv_shape *s, const clvi_kernels *kernels)
 {
     const double columns = (double)clvi_round_up((size_t)s->ow, kernels->gemm_f32.nr / 2);
-    return (double)s->n * (double)s->o * (double)s->oh * columns * (double)(s->kh * s->kw) * (s->sw <= 2 ? 1.3 : 16.0);
+    return (double)s->o * (double)s->oh * columns * (double)(s->kh * s->kw) * (s->sw <= 2 ? 1.3 : 16.0);
 }
 
 static size_t packed_bytes(const clvi_conv_shape *s, const clvi_kernels *kernels)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Convolution as a product, for each image and group:  Y[og, pixels] = W[og, k] B[k, pixels],  k = cg * kh * kw.
  *
- * B never exists whole. A task owns a block of pixels (and of output channels, when tasks are few): for each block of k it
- * packs that part of B into its worker's scratch, panel by panel, and multiplies it by every panel of W.
+ * B never exists whole. A task owns a block of pixels (and of output channels, when tasks are few): for each block of k
+ * it packs that part of B into its worker's scratch, panel by panel, and multiplies it by every panel of W.
  *
  *   scratch of a worker: [panel][k block][nr], at most BLOCK_FLOATS, in L2
  *
@@ -99,8 +99,8 @@ static void multiply(const gemm_run *run, const tile *t, size_t block, const flo
                                     .lo = -INFINITY,
                                     .hi = INFINITY};
         for (size_t j = 0; j < t->n; j += gemm->nr)
-            gemm->run(k, t->w + (i * p->k + k0) * gemm->mr, b + j * k, t->y + row * p->pixels + t->first + j, p->pixels, m,
-                      clvi_min_size(gemm->nr, t->n - j), &out);
+            gemm->run(k, t->w + (i * p->k + k0) * gemm->mr, b + j * k, t->y + row * p->pixels + t->first + j, p->pixels,
+                      m, clvi_min_size(gemm->nr, t->n - j), &out);
     }
 }
 
@@ -131,9 +131,11 @@ static void gemm_task(void *arg, size_t index, int worker)
 
 static void run_windows(const clvi_conv_job *job, const clvi_im2col *window)
 {
-    gemm_run run = {.job = job, .plan = make_plan(job->shape, job->kernels, clvi_pool_threads(job->pool)), .window = *window};
+    gemm_run run = {
+        .job = job, .plan = make_plan(job->shape, job->kernels, clvi_pool_threads(job->pool)), .window = *window};
     run.window.nr = job->kernels->gemm_f32.nr;
-    clvi_pool_run(job->pool, (size_t)job->shape->n * run.plan.groups * run.plan.across * run.plan.down, gemm_task, &run);
+    clvi_pool_run(job->pool, (size_t)job->shape->n * run.plan.groups * run.plan.across * run.plan.down, gemm_task,
+                  &run);
 }
 
 /* --- any window -------------------------------------------------------------------------------------------------- */
@@ -149,7 +151,7 @@ static double cost_of(const clvi_conv_shape *s, const clvi_kernels *kernels, dou
 {
     const plan p = make_plan(s, kernels, 1);
     const double columns = (double)clvi_round_up(p.pixels, kernels->gemm_f32.nr / 2);
-    return (double)s->n * (double)p.groups * columns * (double)p.k * ((double)p.og + copy);
+    return (double)p.groups * columns * (double)p.k * ((double)p.og + copy);
 }
 
 static double cost_any(const clvi_conv_shape *s, const clvi_kernels *kernels)
@@ -191,9 +193,10 @@ static double cost_pointwise(const clvi_conv_shape *s, const clvi_kernels *kerne
 static void run_pointwise(const clvi_conv_job *job)
 {
     const size_t pixels = (size_t)(job->shape->h * job->shape->w);
-    const clvi_im2col window = {.h = 1, .w = pixels, .ow = pixels, .kh = 1, .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1};
+    const clvi_im2col window = {
+        .h = 1, .w = pixels, .ow = pixels, .kh = 1, .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1};
     run_windows(job, &window);
 }
 
-const clvi_conv_algo clvi_conv_pointwise = {"pointwise",  fits_pointwise, cost_pointwise, packed_bytes,
-                                            pack,         work_bytes,     run_pointwise};
+const clvi_conv_algo clvi_conv_pointwise = {"pointwise", fits_pointwise, cost_pointwise, packed_bytes,
+                                            pack,        work_bytes,     run_pointwise};

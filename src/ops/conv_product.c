@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Packing and the blocked product. A task computes one block of C; it packs the part of A and B that it needs, one block of k
- * at a time, into its worker's scratch: B [panel][k][nr] stays in L2, a panel of A in L1. */
+/* Packing and the blocked product. A task computes one block of C; it packs the part of A and B that it needs, one
+ * block of k at a time, into its worker's scratch: B [panel][k][nr] stays in L2, a panel of A in L1. */
 #include "ops/conv_product.h"
 
 #include <math.h>
@@ -9,9 +9,9 @@
 #include "base/mem.h"
 #include "base/size.h"
 
-#define K_BLOCK    384 /* 14 rows of A are then 21 KB: two thirds of L1 */
-#define ROW_BLOCK  112 /* of C, for one task */
-#define COL_BLOCK  128
+#define K_BLOCK   384 /* 14 rows of A are then 21 KB: two thirds of L1 */
+#define ROW_BLOCK 112 /* of C, for one task */
+#define COL_BLOCK 128
 
 static size_t ceil_div(size_t a, size_t b)
 {
@@ -67,6 +67,21 @@ void clvi_pack_columns(const clvi_matrix *b, size_t nr, float *packed)
                 packed[j] = j < n ? from[j * b->cs] : 0.0f;
         }
     }
+}
+
+clv_status clvi_product_pack(const clvi_matrix *b, const clvi_kernels *kernels, const char *label, void **packed,
+                             clv_error *err)
+{
+    const size_t nr = kernels->gemm_f32.nr;
+    size_t floats;
+    if (b->rows == 0 || b->columns == 0)
+        return CLV_OK;
+    *packed =
+        clvi_mul(clvi_round_up(b->columns, nr), b->rows, &floats) ? clvi_alloc_array(floats, sizeof(float)) : NULL;
+    if (!*packed)
+        return FAIL(err, CLV_ERR_NOMEM, "node \"%s\": packed matrix of %zu x %zu", label, b->rows, b->columns);
+    clvi_pack_columns(b, nr, *packed);
+    return CLV_OK;
 }
 
 typedef struct blocks {
@@ -125,8 +140,9 @@ static void k_step(const product_run *run, size_t row, size_t column, size_t k0,
     for (size_t i = 0; i < clvi_panel_count(m, mr); i++) {
         const size_t first = clvi_panel_begin(m, mr, i), count = clvi_panel_begin(m, mr, i + 1) - first;
         for (size_t j = 0; j * nr < n; j++)
-            gemm->run(k, a + i * k * mr, panels + j * panel_floats, p->c + (row + first) * p->b.columns + column + j * nr,
-                      p->b.columns, count, clvi_min_size(nr, n - j * nr), &tile);
+            gemm->run(k, a + i * k * mr, panels + j * panel_floats,
+                      p->c + (row + first) * p->b.columns + column + j * nr, p->b.columns, count,
+                      clvi_min_size(nr, n - j * nr), &tile);
     }
 }
 

@@ -4,6 +4,7 @@
 #define CLVI_OPS_CONV_PRODUCT_H
 
 #include "base/pool.h"
+#include "base/status.h"
 #include "kernels/kernels.h"
 
 /* `rows` rows cut into the fewest panels of at most mr rows, as equal as possible: 16 rows with mr 14 are 8 + 8. */
@@ -38,6 +39,10 @@ typedef struct clvi_product {
     clvi_pool *pool;
     void *work;
 } clvi_product;
+
+/* packed_b for a constant B. Gives *packed (clvi_free); NULL for an empty B. CLV_ERR_NOMEM names the node. */
+clv_status clvi_product_pack(const clvi_matrix *b, const clvi_kernels *kernels, const char *label, void **packed,
+                             clv_error *err);
 
 size_t clvi_product_work(size_t m, size_t n, size_t k, const clvi_kernels *kernels, int threads);
 void clvi_product_run(const clvi_product *p);

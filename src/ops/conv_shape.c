@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attributes and shapes -> geometry. All extents are held below 2^31, so that sums and products of two cannot overflow. */
+/* Attributes and shapes -> geometry. All extents are held below 2^31, so that sums and products of two cannot overflow.
+ */
 #include "ops/conv_shape.h"
 
 #include <inttypes.h>
@@ -34,11 +35,12 @@ static clv_status read_axes(const source *src, const char *name, int64_t low, in
     if (!list || count == 0)
         return CLV_OK;
     if (count != want)
-        return FAIL(err, CLV_ERR_FORMAT, "node \"%s\": %s has %zu numbers, %zu are needed", src->label, name, count, want);
+        return FAIL(err, CLV_ERR_FORMAT, "node \"%s\": %s has %zu numbers, %zu are needed", src->label, name, count,
+                    want);
     for (size_t i = 0; i < want; i++) {
         if (list[i] < low || list[i] > EXTENT_MAX)
-            return FAIL(err, CLV_ERR_FORMAT, "node \"%s\": %s[%zu] is %" PRId64 ", must be %" PRId64 " to %d", src->label,
-                        name, i, list[i], low, EXTENT_MAX);
+            return FAIL(err, CLV_ERR_FORMAT, "node \"%s\": %s[%zu] is %" PRId64 ", must be %" PRId64 " to %d",
+                        src->label, name, i, list[i], low, EXTENT_MAX);
         v[(size_t)src->first + i] = list[i];
     }
     return CLV_OK;
@@ -156,12 +158,13 @@ static clv_status read_groups(const source *src, clvi_conv_shape *s, clv_error *
 {
     s->groups = clvi_node_int(src->node, "group", 1);
     if (s->groups < 1 || s->groups > s->c || s->c % s->groups != 0)
-        return FAIL(err, CLV_ERR_FORMAT, "node \"%s\": group is %" PRId64 ", input has %" PRId64 " channels", src->label,
-                    s->groups, s->c);
+        return FAIL(err, CLV_ERR_FORMAT, "node \"%s\": group is %" PRId64 ", input has %" PRId64 " channels",
+                    src->label, s->groups, s->c);
     return CLV_OK;
 }
 
-/* out = floor((in + begin + end - reach) / stride) + 1; SAME: out = ceil(in / stride), the odd pad goes to the named end. */
+/* out = floor((in + begin + end - reach) / stride) + 1; SAME: out = ceil(in / stride), the odd pad goes to the named
+ * end. */
 static clv_status resolve_conv(const source *src, auto_pad pad, axes *a, clv_error *err)
 {
     for (int i = src->first; i < 2; i++) {
@@ -201,7 +204,8 @@ clv_status clvi_conv_shape_of(const clvi_graph *graph, const clvi_node *node, co
     TRY(read_groups(&src, out, err));
     if (w->dims[1] != out->c / out->groups)
         return FAIL(err, CLV_ERR_FORMAT,
-                    "node \"%s\": weights read %" PRId64 " channels a group, input has %" PRId64 " in %" PRId64 " group(s)",
+                    "node \"%s\": weights read %" PRId64 " channels a group, input has %" PRId64 " in %" PRId64
+                    " group(s)",
                     src.label, w->dims[1], out->c, out->groups);
     if (out->o % out->groups != 0)
         return FAIL(err, CLV_ERR_FORMAT, "node \"%s\": %" PRId64 " filters do not divide into %" PRId64 " groups",
@@ -210,8 +214,8 @@ clv_status clvi_conv_shape_of(const clvi_graph *graph, const clvi_node *node, co
     return fill(&src, &a, out, err);
 }
 
-/* out = stride (in - 1) + output_padding + reach - begin - end. With output_shape (or SAME: out = stride in) the pads follow,
- * and the odd one goes to the end for SAME_UPPER and to the begin otherwise (ONNX ConvTranspose-11). */
+/* out = stride (in - 1) + output_padding + reach - begin - end. With output_shape (or SAME: out = stride in) the pads
+ * follow, and the odd one goes to the end for SAME_UPPER and to the begin otherwise (ONNX ConvTranspose-11). */
 static clv_status resolve_transpose(const source *src, auto_pad pad, axes *a, clv_error *err)
 {
     int64_t extra[2], wanted[2];
@@ -230,8 +234,8 @@ static clv_status resolve_transpose(const source *src, auto_pad pad, axes *a, cl
         if (a->in[i] < 1 || a->out[i] < 1 || a->out[i] > EXTENT_MAX || a->begin[i] > EXTENT_MAX ||
             a->end[i] > EXTENT_MAX)
             return FAIL(err, CLV_ERR_FORMAT,
-                        "node \"%s\": input %" PRId64 ", kernel %" PRId64 ", stride %" PRId64 ", pads %" PRId64 " + %" PRId64
-                        " give output %" PRId64,
+                        "node \"%s\": input %" PRId64 ", kernel %" PRId64 ", stride %" PRId64 ", pads %" PRId64
+                        " + %" PRId64 " give output %" PRId64,
                         src->label, a->in[i], a->kernel[i], a->stride[i], a->begin[i], a->end[i], a->out[i]);
     }
     if (src->first == 1)
@@ -250,8 +254,8 @@ clv_status clvi_conv_transpose_shape_of(const clvi_graph *graph, const clvi_node
     TRY(read_window(&src, &a, &pad, err));
     TRY(read_groups(&src, out, err));
     if (w->dims[0] != out->c)
-        return FAIL(err, CLV_ERR_FORMAT, "node \"%s\": weights read %" PRId64 " channels, input has %" PRId64, src.label,
-                    w->dims[0], out->c);
+        return FAIL(err, CLV_ERR_FORMAT, "node \"%s\": weights read %" PRId64 " channels, input has %" PRId64,
+                    src.label, w->dims[0], out->c);
     if (w->dims[1] > EXTENT_MAX / out->groups)
         return FAIL(err, CLV_ERR_FORMAT, "node \"%s\": %" PRId64 " filters in each of %" PRId64 " groups", src.label,
                     w->dims[1], out->groups);

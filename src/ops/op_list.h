@@ -21,12 +21,55 @@ OP(clvi_op_mean)
 OP(clvi_op_min)
 OP(clvi_op_max)
 
+/* cast.c */
+OP(clvi_op_cast)
+OP(clvi_op_cast_like)
+
+/* concat.c */
+OP(clvi_op_concat)
+OP(clvi_op_split)
+
+/* constant.c */
+OP(clvi_op_constant)
+OP(clvi_op_constant_of_shape)
+OP(clvi_op_shape)
+OP(clvi_op_size)
+OP(clvi_op_range)
+
 /* elementwise.c */
 OP(clvi_op_clip)
 OP(clvi_op_prelu)
 OP(clvi_op_pow)
 OP(clvi_op_not)
 OP(clvi_op_where)
+
+/* expand.c */
+OP(clvi_op_expand)
+OP(clvi_op_tile)
+
+/* gather.c */
+OP(clvi_op_gather)
+OP(clvi_op_gather_elements)
+OP(clvi_op_gather_nd)
+
+/* pad.c */
+OP(clvi_op_pad)
+
+/* reshape.c */
+OP(clvi_op_reshape)
+OP(clvi_op_flatten)
+OP(clvi_op_squeeze)
+OP(clvi_op_unsqueeze)
+OP(clvi_op_identity)
+OP(clvi_op_dropout)
+
+/* slice.c */
+OP(clvi_op_slice)
+
+/* transpose.c */
+OP(clvi_op_transpose)
+OP(clvi_op_depth_to_space)
+OP(clvi_op_space_to_depth)
 
 /* unary.c */
 OP(clvi_op_relu)

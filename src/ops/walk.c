@@ -169,9 +169,16 @@ void clvi_copy_strided(clvi_pool *pool, size_t element, int rank, const int64_t 
 
 void clvi_fill(void *to, size_t element, const void *value, int64_t n)
 {
+    static const char zero[16] = {0};
     char *p = to;
-    for (int64_t i = 0; i < n; i++)
-        memcpy(p + i * (int64_t)element, value, element);
+    if (n && element <= sizeof zero && !memcmp(value, zero, element))
+        memset(to, 0, (size_t)n * element);
+    else if (element == 4)
+        for (int64_t i = 0; i < n; i++)
+            memcpy(p + i * 4, value, 4);
+    else
+        for (int64_t i = 0; i < n; i++)
+            memcpy(p + i * (int64_t)element, value, element);
 }
 
 void clvi_copy_bytes(void *to, const void *from, size_t n)
