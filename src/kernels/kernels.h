@@ -19,7 +19,8 @@ typedef struct clvi_gemm_tile {
 } clvi_gemm_tile;
 
 /* One tile: C[m, n] (+)= sum_k A[k, 0..m) * B[k, 0..n), m <= mr, n <= nr.
- * a: packed [k][mr], b: packed [k][nr], both zero-padded to mr and nr; c: row stride ldc, only m x n elements are touched. */
+ * a: packed [k][mr], b: packed [k][nr], both zero-padded to mr and nr; c: row stride ldc, only m x n elements are
+ * touched. */
 typedef void (*clvi_gemm_f32_fn)(size_t k, const float *a, const float *b, float *c, size_t ldc, size_t m, size_t n,
                                  const clvi_gemm_tile *tile);
 
@@ -39,9 +40,34 @@ typedef struct clvi_dwconv_plane {
 
 typedef void (*clvi_dwconv_f32_fn)(const clvi_dwconv_plane *p, const float *x, const float *k, float *y);
 
+/* Convolution windows as matrix columns: output pixel p = r * ow + q of one image, window row t = (c * kh + i) * kw +
+ * j, B[t, p] = x[c, r*sh + i*dh - pt, q*sw + j*dw - pl], zero outside [h, w]; x is [channels, h, w]. */
+typedef struct clvi_im2col {
+    size_t h, w, ow, kh, kw, sh, sw, dh, dw;
+    ptrdiff_t pt, pl;
+    size_t nr; /* width of a panel: a multiple of 16 */
+} clvi_im2col;
+
+/* Rows [k0, k0 + k) of pixels [first, first + n), n <= nr, as one panel b[k][nr], zero from column n on. */
+typedef void (*clvi_im2col_f32_fn)(const clvi_im2col *p, const float *x, size_t k0, size_t k, size_t first, size_t n,
+                                   float *b);
+
+/* The specification of a whole convolution, for tests: double sums, plain loops.
+ *   y[n, o, r, q] = bias[o] + sum_{c,i,j} w[o, c, i, j] * x[n, g*cg + c, r*sh + i*dh - pt, q*sw + j*dw - pl]
+ * with cg = c / groups and g the group of o; magnitude (may be NULL) receives the same sum of absolute values, which
+ * the error bound needs. bias may be NULL. */
+typedef struct clvi_conv_ref {
+    size_t n, c, h, w, o, oh, ow, groups, kh, kw, sh, sw, dh, dw;
+    ptrdiff_t pt, pl;
+} clvi_conv_ref;
+
+void clvk_conv_f32__ref(const clvi_conv_ref *p, const float *x, const float *w, const float *bias, double *y,
+                        double *magnitude);
+
 typedef struct clvi_kernels {
     clvi_gemm_f32 gemm_f32;
     clvi_dwconv_f32_fn dwconv_f32;
+    clvi_im2col_f32_fn im2col_f32;
     /* The elementwise and reduction kernels of kernel_list.h follow here as they are added. */
 } clvi_kernels;
 

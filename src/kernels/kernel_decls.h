@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The declaration of every kernel in kernel_list.h. */
+#ifndef CLVI_KERNELS_KERNEL_DECLS_H
+#define CLVI_KERNELS_KERNEL_DECLS_H
+
+#include "kernels/kernels.h"
+
+#define K_GEMM_F32(level, mr, nr, function)                                                           \
+    void function(size_t k, const float *a, const float *b, float *c, size_t ldc, size_t m, size_t n, \
+                  const clvi_gemm_tile *tile);
+#define K_DWCONV_F32(level, function) \
+    void function(const clvi_dwconv_plane *p, const float *x, const float *k, float *y);
+#define K_IM2COL_F32(level, function) \
+    void function(const clvi_im2col *p, const float *x, size_t k0, size_t k, size_t first, size_t n, float *b);
+#include "kernels/kernel_list.h"
+
+#endif

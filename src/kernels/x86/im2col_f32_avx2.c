@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* im2col_f32, AVX2: a panel is cut once into pieces of at most 8 pixels of one output row; then every window row is one
+ * masked load and one store a piece. A piece is stored 8 wide where the panel has room: what lies behind it is written
+ * by the next piece. Column strides 1 and 2 use loads (and a shuffle), others a gather.
+ *
+ * Reference: ref/im2col_f32_ref.c.   Measured: docs/perf.md */
+#include <immintrin.h>
+
+#include "kernels/kernel_decls.h"
+
+#define LANES      8
+#define MAX_PIECES 64
+#define MAX_EXTENT (INT32_MAX / 64) /* column arithmetic is in 32 bits */
+
+typedef struct piece {
+    ptrdiff_t row, column; /* of window element (0, 0) of the first pixel */
+    size_t at;             /* offset in the panel's row */
+    size_t live, room;     /* pixels of the piece; lanes that may be stored */
+} piece;
+
+static size_t cut(const clvi_im2col *p, size_t first, size_t n, piece *pieces)
+{
+    size_t count = 0, r = first / p->ow, q = first % p->ow, step;
+    for (size_t u = 0; u < p->nr; u += step) {
+        const size_t left = u < n ? n - u : 0;
+        step = left < p->ow - q ? left : p->ow - q;
+        if (step > LANES || left == 0)
+            step = LANES;
+        pieces[count++] = (piece){.row = (ptrdiff_t)(r * p->sh) - p->pt,
+                                  .column = (ptrdiff_t)(q * p->sw) - p->pl,
+                                  .at = u,
+                                  .live = left ? step : 0,
+                                  .room = p->nr - u};
+        q += step;
+        if (q >= p->ow) {
+            q = 0;
+            r++;
+        }
+    }
+    return count;
+}
+
+/* Lanes l with 0 <= from + l < limit. */
+static inline __m256i lanes_inside(ptrdiff_t from, size_t limit)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i at = _mm256_add_epi32(_mm256_set1_epi32((int)from), lane);
+    return _mm256_andnot_si256(_mm256_srai_epi32(at, 31), _mm256_cmpgt_epi32(_mm256_set1_epi32((int)limit), at));
+}
+
+/* x[column + l * stride] for the first `live` lanes inside [0, w), else zero. */
+static inline __m256 window(const float *x, size_t w, ptrdiff_t column, size_t stride, size_t live)
+{
+    const __m256i use = lanes_inside(0, live);
+    if (stride == 1)
+        return _mm256_maskload_ps(x + column, _mm256_and_si256(use, lanes_inside(column, w)));
+    if (stride > 2) {
+        const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), limit = _mm256_set1_epi32((int)w);
+        const __m256i far = _mm256_mullo_epi32(lane, _mm256_set1_epi32((int)stride));
+        const __m256i index = _mm256_add_epi32(_mm256_set1_epi32((int)column), far);
+        const __m256i inside = _mm256_andnot_si256(_mm256_srai_epi32(index, 31), _mm256_cmpgt_epi32(limit, index));
+        const __m256 mask = _mm256_castsi256_ps(_mm256_and_si256(use, inside));
+        return _mm256_mask_i32gather_ps(_mm256_setzero_ps(), x, index, mask, sizeof *x);
+    }
+    const __m256 low = _mm256_maskload_ps(x + column, lanes_inside(column, w));
+    const __m256 high = _mm256_maskload_ps(x + column + LANES, lanes_inside(column + LANES, w));
+    const __m256d pairs = _mm256_castps_pd(_mm256_shuffle_ps(low, high, 0x88)); /* even elements, halves interleaved */
+    return _mm256_and_ps(_mm256_castsi256_ps(use), _mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8)));
+}
+
+void clvk_im2col_f32__avx2(const clvi_im2col *p, const float *x, size_t k0, size_t k, size_t first, size_t n, float *b)
+{
+    piece pieces[MAX_PIECES];
+    if (p->sw > MAX_EXTENT || p->w > MAX_EXTENT || p->nr > MAX_PIECES) {
+        clvk_im2col_f32__ref(p, x, k0, k, first, n, b);
+        return;
+    }
+    const size_t count = cut(p, first, n, pieces);
+    size_t j = k0 % p->kw, i = k0 / p->kw % p->kh;
+    x += k0 / p->kw / p->kh * p->h * p->w;
+    for (size_t t = 0; t < k; t++, b += p->nr) {
+        for (size_t u = 0; u < count; u++) {
+            const ptrdiff_t row = pieces[u].row + (ptrdiff_t)(i * p->dh);
+            const ptrdiff_t column = pieces[u].column + (ptrdiff_t)(j * p->dw);
+            __m256 v = _mm256_setzero_ps();
+            if (pieces[u].live && row >= 0 && row < (ptrdiff_t)p->h)
+                v = window(x + (size_t)row * p->w, p->w, column, p->sw, pieces[u].live);
+            if (pieces[u].room >= LANES)
+                _mm256_storeu_ps(b + pieces[u].at, v);
+            else
+                _mm256_maskstore_ps(b + pieces[u].at, lanes_inside(0, pieces[u].room), v);
+        }
+        if (++j == p->kw) {
+            j = 0;
+            if (++i == p->kh) {
+                i = 0;
+                x += p->h * p->w;
+            }
+        }
+    }
+}
