@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The checker checked: each broken kernel differs from the reference in one thing and must be refused; the legal
+ * variants round differently and must pass. Each runs in its own process, because some of them fault. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kernel/check.h"
+#include "kernels/kernel_decls.h"
+
+#define MR 4
+#define NR 16
+
+#define GEMM_ARGS \
+    size_t k, const float *a, const float *b, float *c, size_t ldc, size_t m, size_t n, const clvi_gemm_tile *tile
+
+static void drops_last_k(GEMM_ARGS)
+{
+    clvk_gemm_f32_4x16__ref(k > 1 ? k - 1 : k, a, b, c, ldc, m, n, tile);
+}
+
+static void forgets_bias(GEMM_ARGS)
+{
+    clvi_gemm_tile t = *tile;
+    t.bias = NULL;
+    clvk_gemm_f32_4x16__ref(k, a, b, c, ldc, m, n, &t);
+}
+
+static void never_accumulates(GEMM_ARGS)
+{
+    clvi_gemm_tile t = *tile;
+    t.accumulate = false;
+    clvk_gemm_f32_4x16__ref(k, a, b, c, ldc, m, n, &t);
+}
+
+static void forgets_upper_clamp(GEMM_ARGS)
+{
+    clvi_gemm_tile t = *tile;
+    t.hi = INFINITY;
+    clvk_gemm_f32_4x16__ref(k, a, b, c, ldc, m, n, &t);
+}
+
+static void writes_one_too_many(GEMM_ARGS)
+{
+    clvk_gemm_f32_4x16__ref(k, a, b, c, ldc, m, n, tile);
+    c[(m - 1) * ldc + n] = 0.0f;
+}
+
+static void writes_between_rows(GEMM_ARGS)
+{
+    clvk_gemm_f32_4x16__ref(k, a, b, c, ldc, m, n, tile);
+    if (m > 1 && ldc > n)
+        c[n] = 0.0f;
+}
+
+static void reads_past_b(GEMM_ARGS)
+{
+    volatile const float *past = b + k * NR;
+    (void)*past;
+    clvk_gemm_f32_4x16__ref(k, a, b, c, ldc, m, n, tile);
+}
+
+static void reads_before_a(GEMM_ARGS)
+{
+    volatile const float *past = a - 1;
+    (void)*past;
+    clvk_gemm_f32_4x16__ref(k, a, b, c, ldc, m, n, tile);
+}
+
+/* 12 of 24 weight bits are lost */
+static void rounds_weights(GEMM_ARGS)
+{
+    for (size_t i = 0; i < m; i++) {
+        for (size_t j = 0; j < n; j++) {
+            float sum = tile->accumulate ? c[i * ldc + j] : 0.0f;
+            for (size_t t = 0; t < k; t++) {
+                uint32_t bits;
+                float w = a[t * MR + i];
+                memcpy(&bits, &w, sizeof bits);
+                bits &= 0xfffff000u;
+                memcpy(&w, &bits, sizeof bits);
+                sum = fmaf(w, b[t * NR + j], sum);
+            }
+            sum += tile->bias ? tile->bias[i] : 0.0f;
+            c[i * ldc + j] = sum < tile->lo ? tile->lo : sum > tile->hi ? tile->hi : sum;
+        }
+    }
+}
+
+/* fminf and fmaxf return the number when the other is NaN */
+static void clamp_hides_nan(GEMM_ARGS)
+{
+    clvk_gemm_f32_4x16__ref(k, a, b, c, ldc, m, n, tile);
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n; j++)
+            c[i * ldc + j] = fminf(fmaxf(c[i * ldc + j], tile->lo), tile->hi);
+}
+
+/* Legal: float sums, multiply then add, backwards. */
+static void sums_backwards(GEMM_ARGS)
+{
+    for (size_t i = 0; i < m; i++) {
+        for (size_t j = 0; j < n; j++) {
+            float sum = 0.0f;
+            for (size_t t = k; t-- > 0;)
+                sum += a[t * MR + i] * b[t * NR + j];
+            sum += tile->bias ? tile->bias[i] : 0.0f;
+            sum += tile->accumulate ? c[i * ldc + j] : 0.0f;
+            c[i * ldc + j] = sum < tile->lo ? tile->lo : sum > tile->hi ? tile->hi : sum;
+        }
+    }
+}
+
+#define DW_ARGS const clvi_dwconv_plane *p, const float *x, const float *k, float *y
+
+static void shifts_left_pad(DW_ARGS)
+{
+    clvi_dwconv_plane other = *p;
+    other.pl = p->pl > 0 ? p->pl - 1 : 0;
+    clvk_dwconv_f32__ref(&other, x, k, y);
+}
+
+/* Takes the next row's pixels for the right pad. */
+static void wraps_rows(DW_ARGS)
+{
+    clvk_dwconv_f32__ref(p, x, k, y);
+    const ptrdiff_t row = -p->pt, column = (ptrdiff_t)((p->ow - 1) * p->sw + (p->kw - 1) * p->dw) - p->pl;
+    if (row >= 0 && row + 1 < (ptrdiff_t)p->h && column == (ptrdiff_t)p->w)
+        y[p->ow - 1] += k[p->kw - 1] * x[p->w * (size_t)(row + 1)];
+}
+
+static void forgets_last_row(DW_ARGS)
+{
+    clvi_dwconv_plane other = *p;
+    other.oh = p->oh > 4 ? p->oh - 1 : p->oh;
+    clvk_dwconv_f32__ref(&other, x, k, y);
+}
+
+static void reads_past_plane(DW_ARGS)
+{
+    volatile const float *past = x + p->h * p->w;
+    (void)*past;
+    clvk_dwconv_f32__ref(p, x, k, y);
+}
+
+static void transposes_window(DW_ARGS)
+{
+    float turned[256];
+    for (size_t i = 0; i < p->kh; i++)
+        for (size_t j = 0; j < p->kw; j++)
+            turned[i * p->kw + j] = p->kh == p->kw ? k[j * p->kw + i] : k[i * p->kw + j];
+    clvk_dwconv_f32__ref(p, x, turned, y);
+}
+
+#define COL_ARGS const clvi_im2col *p, const float *x, size_t k0, size_t k, size_t first, size_t n, float *b
+
+static void leaves_tail(COL_ARGS)
+{
+    float tail[64];
+    if (k > 0)
+        memcpy(tail, b, p->nr * sizeof *b);
+    clvk_im2col_f32__ref(p, x, k0, k, first, n, b);
+    if (k > 0)
+        memcpy(b + n, tail + n, (p->nr - n) * sizeof *b);
+}
+
+static void ignores_k0(COL_ARGS)
+{
+    clvk_im2col_f32__ref(p, x, k0 % (p->kh * p->kw), k, first, n, b);
+}
+
+static void writes_past_panel(COL_ARGS)
+{
+    clvk_im2col_f32__ref(p, x, k0, k, first, n, b);
+    b[k * p->nr] = 0.0f;
+}
+
+typedef struct mutant {
+    const char *name;
+    bool legal;
+    clvi_gemm_f32_fn gemm;
+    clvi_dwconv_f32_fn dwconv;
+    clvi_im2col_f32_fn im2col;
+} mutant;
+
+#define GEMM(function)                      \
+    {                                       \
+        .name = #function, .gemm = function \
+    }
+#define DW(function)                          \
+    {                                         \
+        .name = #function, .dwconv = function \
+    }
+#define COL(function)                         \
+    {                                         \
+        .name = #function, .im2col = function \
+    }
+
+static const mutant mutants[] = {
+    GEMM(drops_last_k),
+    GEMM(forgets_bias),
+    GEMM(never_accumulates),
+    GEMM(forgets_upper_clamp),
+    GEMM(writes_one_too_many),
+    GEMM(writes_between_rows),
+    GEMM(reads_past_b),
+    GEMM(reads_before_a),
+    GEMM(rounds_weights),
+    GEMM(clamp_hides_nan),
+    {.name = "sums_backwards", .legal = true, .gemm = sums_backwards},
+    DW(shifts_left_pad),
+    DW(wraps_rows),
+    DW(forgets_last_row),
+    DW(reads_past_plane),
+    DW(transposes_window),
+    COL(leaves_tail),
+    COL(ignores_k0),
+    COL(writes_past_panel),
+};
+
+static bool passes(const mutant *m, uint64_t seed)
+{
+    if (m->gemm)
+        return check_gemm(m->name, seed, m->gemm, MR, NR);
+    return m->dwconv ? check_dwconv(m->name, seed, m->dwconv) : check_im2col(m->name, seed, m->im2col);
+}
+
+/* In a process of its own; what it prints goes nowhere. */
+static bool passes_apart(const mutant *m, uint64_t seed)
+{
+    int status = 0;
+    const pid_t child = fork();
+    if (child == 0) {
+        if (!freopen("/dev/null", "w", stderr))
+            _exit(3);
+        _exit(passes(m, seed) ? 0 : 1);
+    }
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+bool check_mutants(uint64_t seed)
+{
+    bool good = true;
+    for (size_t i = 0; i < sizeof mutants / sizeof *mutants; i++) {
+        const bool passed = passes_apart(&mutants[i], seed);
+        if (passed != mutants[i].legal) {
+            (void)fprintf(stderr, "FAILED mutant %s %s\n", mutants[i].name,
+                          passed ? "was not noticed" : "is legal but refused");
+            good = false;
+        }
+    }
+    printf("%zu mutants\n", sizeof mutants / sizeof *mutants);
+    return good;
+}
