@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A way to compute a convolution; the cheapest that fits is taken. All are NCHW, split work by output alone, and give an
- * image the same bits whatever the batch and the number of threads. */
+/* A way to compute a convolution; the cheapest that fits is taken. All are NCHW, split work by output alone, and give
+ * an image the same bits whatever the batch and the number of threads. */
 #ifndef CLVI_OPS_CONV_ALGO_H
 #define CLVI_OPS_CONV_ALGO_H
 

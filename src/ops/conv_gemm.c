@@ -156,7 +156,7 @@ static double cost_of(const clvi_conv_shape *s, const clvi_kernels *kernels, dou
 
 static double cost_any(const clvi_conv_shape *s, const clvi_kernels *kernels)
 {
-    return cost_of(s, kernels, s->sw <= 2 ? 4.0 : 16.0);
+    return cost_of(s, kernels, s->sw <= 2 ? 4.0 : 10.0);
 }
 
 static void run_any(const clvi_conv_job *job)

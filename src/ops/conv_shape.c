@@ -141,9 +141,12 @@ static clv_status fill(const source *src, const axes *a, clvi_conv_shape *s, clv
     s->rank = 4 - src->first;
     const int64_t work[] = {s->n > 0 ? s->n : 1, s->o, s->oh, s->ow, s->c / s->groups, s->kh, s->kw};
     const int64_t weights[] = {s->o, s->c, s->kh, s->kw};
+    const int64_t spread[] = {
+        s->n > 0 ? s->n : 1, s->o / s->groups, s->h, s->w, s->c, s->kh, s->kw}; /* ConvTranspose */
+    int64_t spread_macs = 1;
     bool fits = true;
     for (size_t i = 0; i < sizeof work / sizeof *work; i++)
-        fits = fits && clvi_mul_i64(macs, work[i], &macs);
+        fits = fits && clvi_mul_i64(macs, work[i], &macs) && clvi_mul_i64(spread_macs, spread[i], &spread_macs);
     for (size_t i = 0; i < sizeof weights / sizeof *weights; i++)
         fits = fits && clvi_mul_i64(packed, weights[i], &packed);
     if (!fits)

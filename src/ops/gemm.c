@@ -61,7 +61,8 @@ static clv_status infer(clvi_op_call *call, clv_error *err)
 static int64_t macs(const clvi_op_call *call)
 {
     const gemm g = read(call);
-    return (int64_t)(g.a.rows * g.a.columns * g.b.columns);
+    int64_t total;
+    return clvi_mul_i64(clv_tensor_count(call->out[0]), (int64_t)g.a.columns, &total) ? total : INT64_MAX;
 }
 
 static size_t work(const clvi_op_call *call)
