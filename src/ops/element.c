@@ -73,3 +73,15 @@ void clvi_store_double(clv_dtype dtype, void *data, int64_t i, double value)
         clvi_store_int(dtype, data, i, v);
     }
 }
+
+double clvi_sum(const float *x, int64_t n)
+{
+    double part[8] = {0}, rest = 0;
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int k = 0; k < 8; k++)
+            part[k] += (double)x[i + k];
+    for (; i < n; i++)
+        rest += (double)x[i];
+    return ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7])) + rest;
+}

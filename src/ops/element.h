@@ -23,4 +23,7 @@ double clvi_load_double(clv_dtype dtype, const void *data, int64_t i);
  * int64, kept to the width of the type. */
 void clvi_store_double(clv_dtype dtype, void *data, int64_t i, double value);
 
+/* The sum of n floats in double: eight interleaved partial sums, in an order that depends on n alone. */
+double clvi_sum(const float *x, int64_t n);
+
 #endif

@@ -52,8 +52,21 @@ OP(clvi_op_gather)
 OP(clvi_op_gather_elements)
 OP(clvi_op_gather_nd)
 
+/* normalise.c */
+OP(clvi_op_batch_normalization)
+OP(clvi_op_instance_normalization)
+OP(clvi_op_lrn)
+
 /* pad.c */
 OP(clvi_op_pad)
+
+/* pooling.c */
+OP(clvi_op_max_pool)
+OP(clvi_op_average_pool)
+OP(clvi_op_lp_pool)
+OP(clvi_op_global_average_pool)
+OP(clvi_op_global_max_pool)
+OP(clvi_op_global_lp_pool)
 
 /* reshape.c */
 OP(clvi_op_reshape)
@@ -65,6 +78,11 @@ OP(clvi_op_dropout)
 
 /* slice.c */
 OP(clvi_op_slice)
+
+/* softmax.c */
+OP(clvi_op_softmax)
+OP(clvi_op_log_softmax)
+OP(clvi_op_hardmax)
 
 /* transpose.c */
 OP(clvi_op_transpose)
