@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tiles: a product of more than TILE_WORK multiply-adds is cut into TILE_ROWS x TILE_COLS pieces of the result. The cut
+ * does not look at the pool, so that one thread and sixty-four compute the same pieces. */
+#include "linalg/matrix.h"
+
+#include <assert.h>
+#include <cblas.h>
+#include <limits.h>
+
+#include "base/size.h"
+
+#define TILE_WORK ((size_t)1 << 21)
+#define TILE_ROWS ((size_t)128)
+#define TILE_COLS ((size_t)256)
+
+static void one_blas_thread(void)
+{
+    if (openblas_get_num_threads() != 1)
+        openblas_set_num_threads(1);
+}
+
+static blasint as_int(size_t n)
+{
+    assert(n <= INT_MAX);
+    return (blasint)n;
+}
+
+static CBLAS_TRANSPOSE trans_of(clvi_view v)
+{
+    return v.transposed ? CblasTrans : CblasNoTrans;
+}
+
+static const double *at(clvi_view v, size_t row, size_t col)
+{
+    return v.transposed ? v.p + col * v.ld + row : v.p + row * v.ld + col;
+}
+
+typedef struct product {
+    clvi_out c;
+    double beta, alpha;
+    clvi_view a, b;
+    size_t tile_columns;
+    bool lower; /* symmetric result: tiles above the diagonal are skipped */
+} product;
+
+static void gemm_block(const product *p, size_t row, size_t rows, size_t col, size_t cols)
+{
+    cblas_dgemm(CblasRowMajor, trans_of(p->a), trans_of(p->b), as_int(rows), as_int(cols), as_int(p->a.cols), p->alpha,
+                at(p->a, row, 0), as_int(p->a.ld), at(p->b, 0, col), as_int(p->b.ld), p->beta,
+                p->c.p + row * p->c.ld + col, as_int(p->c.ld));
+}
+
+static void syrk_block(const product *p, size_t row, size_t rows)
+{
+    cblas_dsyrk(CblasRowMajor, CblasLower, trans_of(p->a), as_int(rows), as_int(p->a.cols), p->alpha, at(p->a, row, 0),
+                as_int(p->a.ld), p->beta, p->c.p + row * p->c.ld + row, as_int(p->c.ld));
+}
+
+static void gemm_task(void *arg, size_t index, int worker)
+{
+    const product *p = arg;
+    const size_t row = index / p->tile_columns * TILE_ROWS, col = index % p->tile_columns * TILE_COLS;
+    (void)worker;
+    gemm_block(p, row, clvi_min_size(TILE_ROWS, p->a.rows - row), col, clvi_min_size(TILE_COLS, p->b.cols - col));
+}
+
+void clvi_gemm(clvi_pool *pool, clvi_out c, double beta, double alpha, clvi_view a, clvi_view b)
+{
+    assert(a.cols == b.rows);
+    product p = {c, beta, alpha, a, b, 0, false};
+    if (a.rows == 0 || b.cols == 0)
+        return;
+    one_blas_thread();
+    if (a.cols == 0) { /* BLAS leaves leading dimensions of 0 to the caller */
+        for (size_t i = 0; i < a.rows; i++)
+            for (size_t j = 0; j < b.cols; j++)
+                c.p[i * c.ld + j] = beta == 0 ? 0 : beta * c.p[i * c.ld + j];
+        return;
+    }
+    if (a.rows * b.cols * a.cols <= TILE_WORK) {
+        gemm_block(&p, 0, a.rows, 0, b.cols);
+        return;
+    }
+    p.tile_columns = (b.cols + TILE_COLS - 1) / TILE_COLS;
+    clvi_pool_run(pool, p.tile_columns * ((a.rows + TILE_ROWS - 1) / TILE_ROWS), gemm_task, &p);
+}
+
+/* Tile number `index` of the lower triangle, counted row by row: (0,0) (1,0) (1,1) (2,0) ... */
+static void syrk_task(void *arg, size_t index, int worker)
+{
+    const product *p = arg;
+    size_t i = 0;
+    (void)worker;
+    while ((i + 1) * (i + 2) / 2 <= index)
+        i++;
+    const size_t row = i * TILE_ROWS, col = (index - i * (i + 1) / 2) * TILE_ROWS;
+    const size_t rows = clvi_min_size(TILE_ROWS, p->a.rows - row);
+    if (row == col)
+        syrk_block(p, row, rows);
+    else
+        gemm_block(p, row, rows, col, TILE_ROWS);
+}
+
+void clvi_syrk_lower(clvi_pool *pool, clvi_out c, double beta, double alpha, clvi_view a)
+{
+    product p = {c, beta, alpha, a, clvi_transposed(a), 0, true};
+    if (a.rows == 0)
+        return;
+    one_blas_thread();
+    if (a.cols == 0) {
+        for (size_t i = 0; i < a.rows; i++)
+            for (size_t j = 0; j <= i; j++)
+                c.p[i * c.ld + j] = beta == 0 ? 0 : beta * c.p[i * c.ld + j];
+        return;
+    }
+    if (a.rows * a.rows * a.cols <= TILE_WORK) {
+        syrk_block(&p, 0, a.rows);
+        return;
+    }
+    const size_t tiles = (a.rows + TILE_ROWS - 1) / TILE_ROWS;
+    clvi_pool_run(pool, tiles * (tiles + 1) / 2, syrk_task, &p);
+}
+
+void clvi_mirror_lower(double *a, size_t n, size_t ld)
+{
+    const size_t b = 32;
+    for (size_t i0 = 0; i0 < n; i0 += b)
+        for (size_t j0 = 0; j0 <= i0; j0 += b)
+            for (size_t i = i0; i < clvi_min_size(i0 + b, n); i++)
+                for (size_t j = j0; j < clvi_min_size(j0 + b, i); j++)
+                    a[j * ld + i] = a[i * ld + j];
+}
+
+void clvi_syrk(clvi_pool *pool, clvi_out c, double beta, double alpha, clvi_view a)
+{
+    clvi_syrk_lower(pool, c, beta, alpha, a);
+    clvi_mirror_lower(c.p, a.rows, c.ld);
+}
+
+typedef struct triangle {
+    clvi_view l;
+    bool transposed;
+    clvi_out b;
+    size_t cols;
+} triangle;
+
+static void solve_task(void *arg, size_t index, int worker)
+{
+    const triangle *t = arg;
+    const size_t col = index * TILE_ROWS;
+    (void)worker;
+    cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, t->transposed ? CblasTrans : CblasNoTrans, CblasNonUnit,
+                as_int(t->l.rows), as_int(clvi_min_size(TILE_ROWS, t->cols - col)), 1.0, t->l.p, as_int(t->l.ld),
+                t->b.p + col, as_int(t->b.ld));
+}
+
+void clvi_solve_lower(clvi_pool *pool, clvi_view l, bool transposed, clvi_out b, size_t cols)
+{
+    triangle t = {l, transposed, b, cols};
+    if (l.rows == 0 || cols == 0)
+        return;
+    one_blas_thread();
+    clvi_pool_run(pool, (cols + TILE_ROWS - 1) / TILE_ROWS, solve_task, &t);
+}
+
+void clvi_solve_lower_right(clvi_view l, bool transposed, clvi_out b, size_t rows)
+{
+    if (l.rows == 0 || rows == 0)
+        return;
+    one_blas_thread();
+    cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, transposed ? CblasTrans : CblasNoTrans, CblasNonUnit,
+                as_int(rows), as_int(l.rows), 1.0, l.p, as_int(l.ld), b.p, as_int(b.ld));
+}
+
+double clvi_dot(clvi_view a, clvi_view b)
+{
+    double sum = 0;
+    assert(a.rows == b.rows && a.cols == b.cols && !a.transposed && !b.transposed);
+    one_blas_thread();
+    for (size_t i = 0; i < a.rows; i++)
+        sum += cblas_ddot(as_int(a.cols), a.p + i * a.ld, 1, b.p + i * b.ld, 1);
+    return sum;
+}
+
+void clvi_axpy(size_t n, double alpha, const double *x, double *y)
+{
+    one_blas_thread();
+    cblas_daxpy(as_int(n), alpha, x, 1, y, 1);
+}
+
+bool clvi_all_finite(const double *a, size_t rows, size_t cols, size_t ld)
+{
+    double sum = 0; /* 0 * NaN and 0 * Inf are NaN, and NaN stays */
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++)
+            sum += 0.0 * a[i * ld + j];
+    return sum == 0;
+}
