@@ -21,8 +21,9 @@ typedef struct clvi_conv {
     int rank;          /* 4, or 3 for 1-D */
     const float *w;    /* [o, c/groups, kh, kw], borrowed */
     const float *bias; /* [o] or NULL, borrowed */
-    /* Links of a chain only: channels of the link's input to take, in order, before it convolves; [c], NULL: all as they are.
-     * Written as an ONNX Gather; uneven multipliers need it, since a depthwise Conv has the same multiplier everywhere. */
+    /* Links of a chain only: channels of the link's input to take, in order, before it convolves; [c], NULL: all as
+     * they are. Written as an ONNX Gather; uneven multipliers need it, since a depthwise Conv has the same multiplier
+     * everywhere. */
     const int32_t *gather;
 } clvi_conv;
 
@@ -31,6 +32,11 @@ typedef struct clvi_conv {
 typedef struct clvi_chain {
     size_t n;
     clvi_conv link[CLVI_MAX_LINKS];
+    /* NULL, or [link[i].c] indices (arena-owned): before link i its input's channels are gathered, new channel j = old
+     * channel gather[i][j] (ONNX Gather on axis 1). Uneven multipliers need it: ONNX wants the same number of filters
+     * in each group, so an input channel with m filters is repeated m times and the depthwise link has one filter each.
+     * A channel with no filter does not occur in the list. */
+    const int32_t *gather[CLVI_MAX_LINKS];
 } clvi_chain;
 
 /* How the factors of a form are found; not every form has every method. */

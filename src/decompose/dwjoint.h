@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The joint depthwise fit: all filters of a group at once, by variable projection. */
+#ifndef CLVI_DECOMPOSE_DWJOINT_H
+#define CLVI_DECOMPOSE_DWJOINT_H
+
+#include <stddef.h>
+
+#include "decompose/dwfit.h"
+#include "decompose/lbfgs.h"
+
+/* Minimise the regularised error over the filters of dw (in the space), P eliminated, from where they are. loss[total],
+ * may be NULL: after the fit the filters of each channel are turned so that they can be removed one by one, and loss[a]
+ * is the exact rise of the error when filter a is removed and all P are refitted. *iterations grows. */
+clv_status clvi_dw_joint(clvi_dw *dw, const clvi_dw_space *space, const clvi_lbfgs_opts *opts, double *loss,
+                         int *iterations, clv_context *context, clv_error *err);
+
+#endif

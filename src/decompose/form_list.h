@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* F(form): every compressed form, in the order users see them. A form is its file and its line here. */
+F(clvi_form_depthwise)

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "decompose/varpro.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "linalg/factor.h"
+#include "linalg/matrix.h"
+
+/* G gets this times its own diagonal added, so that filters that have become parallel, or the full multiplier on
+ * singular statistics, leave it invertible: a relative ridge at the level of rounding. */
+#define JITTER 1e-13
+
+struct clvi_varpro {
+    const clvi_structure *structure;
+    size_t m, q, n;
+    double total;
+    clvi_pool *pool;
+    double *sbct; /* [m, q + n] */
+    double *g;    /* [m, m], its Cholesky factor after an evaluation */
+    double *pt;   /* [m, n] */
+    double *ptp;  /* [m, m] */
+};
+
+clv_status clvi_varpro_create(clvi_varpro **out, const clvi_structure *structure, size_t m, size_t q, size_t n,
+                              double total, clvi_pool *pool, clv_error *err)
+{
+    clvi_varpro *v = clvi_calloc(1, sizeof *v);
+    *out = v;
+    if (!v)
+        return FAIL(err, CLV_ERR_NOMEM, "variable projection over %zu filters", m);
+    *v = (clvi_varpro){.structure = structure, .m = m, .q = q, .n = n, .total = total > 0 ? total : 1, .pool = pool};
+    v->sbct = clvi_alloc_array(m, (q + n) * sizeof(double));
+    v->g = clvi_calloc(m, m * sizeof(double)); /* the upper triangle stays zero */
+    v->pt = clvi_alloc_array(m, n * sizeof(double));
+    v->ptp = clvi_alloc_array(m, m * sizeof(double));
+    if (v->sbct && v->g && v->pt && v->ptp)
+        return CLV_OK;
+    clvi_varpro_free(v);
+    *out = NULL;
+    return FAIL(err, CLV_ERR_NOMEM, "variable projection over %zu filters of %zu weights", m, q);
+}
+
+void clvi_varpro_free(clvi_varpro *v)
+{
+    if (!v)
+        return;
+    clvi_free(v->sbct);
+    clvi_free(v->g);
+    clvi_free(v->pt);
+    clvi_free(v->ptp);
+    clvi_free(v);
+}
+
+/* G = L L^T, Y = L^-1 C^T, f = total - |Y|^2, P^T = L^-T Y. Returns |Y|^2, or -1 when G is not positive definite. */
+static double eliminate(clvi_varpro *v, const double *theta)
+{
+    const size_t m = v->m, n = v->n, width = v->q + v->n;
+    double energy = 0;
+    v->structure->project(v->structure->self, theta, v->sbct, v->g);
+    for (size_t a = 0; a < m; a++) {
+        double *diagonal = v->g + a * m + a;
+        *diagonal = *diagonal > 0 ? *diagonal * (1 + JITTER) : 1; /* a filter of zeros is left out */
+    }
+    if (clvi_cholesky(v->g, m, m, NULL) != CLV_OK)
+        return -1;
+    for (size_t a = 0; a < m; a++)
+        memcpy(v->pt + a * n, v->sbct + a * width + v->q, n * sizeof(double));
+    const clvi_view l = clvi_view_of(v->g, m, m, m);
+    clvi_solve_lower(v->pool, l, false, (clvi_out){v->pt, n}, n);
+    energy = clvi_dot(clvi_view_of(v->pt, m, n, n), clvi_view_of(v->pt, m, n, n));
+    clvi_solve_lower(v->pool, l, true, (clvi_out){v->pt, n}, n);
+    return energy;
+}
+
+double clvi_varpro_evaluate(void *varpro, const double *theta, double *grad)
+{
+    clvi_varpro *v = varpro;
+    const double energy = eliminate(v, theta);
+    if (!(energy >= 0))
+        return INFINITY;
+    clvi_syrk(v->pool, (clvi_out){v->ptp, v->m}, 0, 1, clvi_view_of(v->pt, v->m, v->n, v->n));
+    v->structure->pull(v->structure->self, theta, v->pt, v->ptp, v->sbct, grad);
+    for (size_t i = 0; i < v->structure->params; i++)
+        grad[i] /= v->total;
+    return 1 - energy / v->total;
+}
+
+clv_status clvi_varpro_minimise(clvi_varpro *v, double *theta, const clvi_lbfgs_opts *opts, clvi_lbfgs_result *result,
+                                clv_context *context, clv_error *err)
+{
+    return clvi_lbfgs(theta, v->structure->params, clvi_varpro_evaluate, v, opts, result, context, err);
+}
+
+const double *clvi_varpro_solve(clvi_varpro *v, const double *theta)
+{
+    return eliminate(v, theta) >= 0 ? v->pt : NULL;
+}
+
+const double *clvi_varpro_factor(const clvi_varpro *v)
+{
+    return v->g;
+}
