@@ -47,16 +47,17 @@ static clv_status add_node(clvi_node **out, writer *w, const char *op, const cha
 }
 
 /* Repeat or pick input channels: Gather along axis 1. */
-static clv_status add_gather(int32_t *value, writer *w, const clvi_conv *link, const char *suffix, clv_error *err)
+static clv_status add_gather(int32_t *value, writer *w, const int32_t *channels, int64_t count, const char *suffix,
+                             clv_error *err)
 {
     int32_t indices, result;
-    clv_tensor list = {.dtype = CLV_INT64, .rank = 1, .dims = {link->c}};
-    int64_t *index = clvi_alloc_array((size_t)link->c, sizeof *index);
+    clv_tensor list = {.dtype = CLV_INT64, .rank = 1, .dims = {count}};
+    int64_t *index = clvi_alloc_array((size_t)count, sizeof *index);
     clvi_node *node;
     if (!index)
         return FAIL(err, CLV_ERR_NOMEM, "channel list of \"%s\"", w->name);
-    for (int64_t i = 0; i < link->c; i++)
-        index[i] = link->gather[i];
+    for (int64_t i = 0; i < count; i++)
+        index[i] = channels[i];
     list.data = index;
     const char *name = clvi_arena_printf(w->graph->arena, "%s/%s.channels", w->weight, suffix);
     clv_status st = name ? clvi_graph_add_constant(w->graph, name, &list, &indices, err)
@@ -131,8 +132,8 @@ clv_status clvi_site_rewrite(clvi_graph *graph, const clvi_site *site, const clv
         const char *suffix = suffix_of(&w, chain, i);
         if (!suffix)
             return FAIL(err, CLV_ERR_NOMEM, "node of \"%s\"", site->name);
-        if (chain->link[i].gather)
-            TRY(add_gather(&x, &w, &chain->link[i], suffix, err));
+        if (chain->gather[i])
+            TRY(add_gather(&x, &w, chain->gather[i], chain->link[i].c, suffix, err));
         if (i + 1 < chain->n) {
             const char *name = clvi_arena_printf(graph->arena, "%s/%s", graph->values[site->y].name, suffix);
             if (!name)

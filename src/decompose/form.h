@@ -21,10 +21,6 @@ typedef struct clvi_conv {
     int rank;          /* 4, or 3 for 1-D */
     const float *w;    /* [o, c/groups, kh, kw], borrowed */
     const float *bias; /* [o] or NULL, borrowed */
-    /* Links of a chain only: channels of the link's input to take, in order, before it convolves; [c], NULL: all as
-     * they are. Written as an ONNX Gather; uneven multipliers need it, since a depthwise Conv has the same multiplier
-     * everywhere. */
-    const int32_t *gather;
 } clvi_conv;
 
 /* One link of the chain that replaces it: again a convolution, with arena-owned weights and an optional bias. */

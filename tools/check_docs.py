@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""check_docs.py CLEAVE [MARKDOWN ...]: run every `$ command` of the ```console blocks, in order, file by file.
+
+Commands that start with `cleave` run in an empty folder where `data` is ../shared/data; without that folder those that name it are
+skipped and counted. `make`, `cmake`, `ctest` and what needs a fresh machine is what CI itself does and is not run again here. A
+command that must fail says so: `# exit 5`. Exit 1 when one ends otherwise; 77 when nothing could be run."""
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+DATA = ROOT.parent / "shared" / "data"
+
+
+def commands(path):
+    inside = False
+    pending = ""
+    for line in path.read_text().splitlines():
+        if line.startswith("```"):
+            inside = line.strip() == "```console"
+            continue
+        if not inside:
+            continue
+        if pending or line.startswith("$ "):
+            text = (pending + " " if pending else "") + (line[2:] if line.startswith("$ ") else line.strip())
+            if text.endswith("\\"):
+                pending = text[:-1].rstrip()
+            else:
+                pending = ""
+                yield text
+
+
+def main():
+    cleave = pathlib.Path(sys.argv[1]).resolve()
+    files = [pathlib.Path(p) for p in sys.argv[2:]] or [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    ran = skipped = failed = 0
+    for path in files:
+        with tempfile.TemporaryDirectory() as folder:
+            if DATA.exists():
+                (pathlib.Path(folder) / "data").symlink_to(DATA)
+            for text in commands(path):
+                if not text.startswith("cleave "):
+                    continue
+                if "data/" in text and not DATA.exists():
+                    print(f"skipped (no ../shared/data): {text}")
+                    skipped += 1
+                    continue
+                match = re.search(r"#\s*exit\s+(\d+)\s*$", text)
+                expected = int(match.group(1)) if match else 0
+                done = subprocess.run(["bash", "-c", text], cwd=folder, capture_output=True, text=True,
+                                      env={"PATH": f"{cleave.parent}:/usr/bin:/bin", "HOME": folder})
+                ran += 1
+                if done.returncode != expected:
+                    failed += 1
+                    print(f"{path.name}: `{text}` ended with {done.returncode}, {expected} was expected\n{done.stderr[-2000:]}")
+    print(f"{ran} commands run, {skipped} skipped, {failed} failed")
+    return 1 if failed else 77 if not ran else 0
+
+
+sys.exit(main())
