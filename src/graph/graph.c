@@ -17,11 +17,13 @@ static clv_status no_memory(clv_error *err, const char *what)
 clv_status clvi_graph_create(clvi_graph **out, clv_error *err)
 {
     *out = NULL;
-    clvi_arena *arena = clvi_arena_create();
-    clvi_graph *graph = arena ? clvi_arena_calloc(arena, 1, sizeof *graph) : NULL;
-    clvi_names *names = graph ? clvi_arena_calloc(arena, 1, sizeof *names) : NULL;
+    /* The struct stands beside its arena, so that the contents of two graphs can be exchanged. */
+    clvi_graph *graph = clvi_calloc(1, sizeof *graph);
+    clvi_arena *arena = graph ? clvi_arena_create() : NULL;
+    clvi_names *names = arena ? clvi_arena_calloc(arena, 1, sizeof *names) : NULL;
     if (!names) {
         clvi_arena_free(arena);
+        clvi_free(graph);
         return no_memory(err, "the graph");
     }
     graph->arena = arena;
@@ -33,8 +35,10 @@ clv_status clvi_graph_create(clvi_graph **out, clv_error *err)
 
 void clvi_graph_free(clvi_graph *graph)
 {
-    if (graph)
-        clvi_arena_free(graph->arena); /* the graph itself lives there */
+    if (!graph)
+        return;
+    clvi_arena_free(graph->arena);
+    clvi_free(graph);
 }
 
 /* An array of `count` elements with room for one more: the same one, or a copy twice as large. NULL: memory is short.
