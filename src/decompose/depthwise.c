@@ -247,17 +247,7 @@ static clv_status chain_create(clvi_chain *chain, product *p, const clvi_conv *v
     dw->o = (int64_t)all;
     dw->w = p->depthwise;
     dw->bias = NULL;
-    *pw = (clvi_conv){.o = v->o,
-                      .c = (int64_t)all,
-                      .groups = v->groups,
-                      .kh = 1,
-                      .kw = 1,
-                      .sh = 1,
-                      .sw = 1,
-                      .dh = 1,
-                      .dw = 1,
-                      .rank = v->rank,
-                      .w = p->pointwise};
+    *pw = clvi_link_pointwise(v, v->o, (int64_t)all, p->pointwise);
     return CLV_OK;
 }
 

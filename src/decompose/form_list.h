@@ -1,3 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* F(form): every compressed form, in the order users see them. A form is its file and its line here. */
 F(clvi_form_depthwise)
+F(clvi_form_bottleneck)
+F(clvi_form_channel)

@@ -197,6 +197,30 @@ double clvi_group_error(const clvi_group *g, const double *what)
     return sum;
 }
 
+clvi_conv clvi_link_pointwise(const clvi_conv *original, int64_t o, int64_t c, const float *w)
+{
+    return (clvi_conv){.o = o,
+                       .c = c,
+                       .groups = original->groups,
+                       .kh = 1,
+                       .kw = 1,
+                       .sh = 1,
+                       .sw = 1,
+                       .dh = 1,
+                       .dw = 1,
+                       .rank = original->rank,
+                       .w = w};
+}
+
+int64_t clvi_fit_size(const clvi_conv *v, const clvi_fit_opts *opts, int64_t per_channel)
+{
+    const int64_t g = v->groups;
+    if (opts->size != 0)
+        return opts->size > 0 && opts->size % g == 0 ? opts->size : 0;
+    const double size = opts->multiplier * (double)((v->o / g + v->kh * v->kw) * (v->c / g)) / (double)per_channel;
+    return size >= 1 && size < (double)(INT32_MAX / g) ? (int64_t)size * g : 0;
+}
+
 /* bias = mean(t) - W^ mean(x) of one group. */
 static void centre_bias(float *bias, const clvi_covariance *cov, const double *what)
 {

@@ -35,6 +35,13 @@ clv_status clvi_group_target(const clvi_group *g, double *out, clv_error *err);
 /* Sizes and geometry of a convolution make sense; CLV_ERR_ARG names what does not. */
 clv_status clvi_conv_check(const clvi_conv *conv, clv_error *err);
 
+/* A 1x1 link with the groups and rank of the original, without bias; w[o, c / groups] is viewed. */
+clvi_conv clvi_link_pointwise(const clvi_conv *original, int64_t o, int64_t c, const float *w);
+
+/* Inner channels of a form that has `size`: opts->size, or when that is 0 what costs no more than depthwise with
+ * opts->multiplier, at `per_channel` multiply-adds each. 0: no whole number for each group, or none fits. */
+int64_t clvi_fit_size(const clvi_conv *conv, const clvi_fit_opts *opts, int64_t per_channel);
+
 /* Fill fit->error and fit->macs_per_pixel = macs, and the bias of the last link (arena-owned), for a finished chain.
  * cov may be NULL. */
 clv_status clvi_fit_finish(clvi_fit *fit, const clvi_conv *conv, const clvi_covariance *cov, int64_t macs,

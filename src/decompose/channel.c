@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Channel decomposition (Zhang, Zou, He and Sun, TPAMI 2016, the linear solution), the rival the paper compares with:
+ * the same kernel with fewer outputs, then a pointwise convolution.
+ *
+ *   W^ = U U^T W*,  U[n, r] the leading eigenvectors of cov(W* x): principal components of the responses.
+ *
+ * With another target than the layer's own output (asymmetric statistics) W* is the regression of that target on x,
+ * which makes this the optimum over all W^ of rank r (reduced-rank regression). Without data cov(x) is taken as the
+ * identity. (kernel c r + r n) multiply-adds per output position. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "decompose/form.h"
+#include "decompose/group.h"
+#include "linalg/factor.h"
+#include "linalg/matrix.h"
+
+extern const clvi_form clvi_form_channel;
+
+static const char *refuses(const clvi_conv *v)
+{
+    const int64_t n = v->o / v->groups, q = v->c / v->groups * v->kh * v->kw;
+    if (n * q <= n + q)
+        return "one inner channel would cost as much as the convolution itself";
+    return NULL;
+}
+
+static int64_t inner(const clvi_conv *v, const clvi_fit_opts *opts)
+{
+    const int64_t n = v->o / v->groups, q = v->c / v->groups * v->kh * v->kw;
+    const int64_t r = clvi_fit_size(v, opts, n + q), most = (n < q ? n : q) * v->groups;
+    return opts->size == 0 && r > most ? most : r > most ? 0 : r;
+}
+
+static int64_t macs(const clvi_conv *v, const clvi_fit_opts *opts)
+{
+    return inner(v, opts) * (v->o / v->groups + v->c / v->groups * v->kh * v->kw);
+}
+
+/* u[n, n]: rows are the eigenvectors of the responses' covariance, leading first; target[n, q] = W*. */
+static clv_status components(double *u, double *target, const clvi_group *g, bool data, clv_error *err)
+{
+    double *values = clvi_alloc_array(g->n, sizeof *values);
+    clv_status st = CLV_OK;
+    if (!values)
+        return FAIL(err, CLV_ERR_NOMEM, "principal components of %zu outputs", g->n);
+    const clvi_view w = clvi_view_of(target, g->n, g->q, g->q);
+    if (data)
+        st = clvi_group_target(g, target, err);
+    else
+        memcpy(target, g->w, g->n * g->q * sizeof *target);
+    if (st == CLV_OK) {
+        if (data) /* W* S W*^T = H W*^T */
+            clvi_gemm(g->pool, (clvi_out){u, g->n}, 0, 1, clvi_view_of(g->h, g->n, g->q, g->q), clvi_transposed(w));
+        else
+            clvi_syrk(g->pool, (clvi_out){u, g->n}, 0, 1, w);
+        clvi_mirror_lower(u, g->n, g->n); /* symmetric up to rounding: made so */
+        st = clvi_eigh(u, values, g->n, err);
+    }
+    clvi_free(values);
+    return st;
+}
+
+/* kernels[r, q] = U_r^T W*,  pointwise[n, r] = U_r. */
+static clv_status fit_group(float *kernels, float *pointwise, const clvi_group *g, size_t r, bool data, clv_error *err)
+{
+    double *u = clvi_alloc_array(g->n, g->n * sizeof *u), *target = clvi_alloc_array(g->n, g->q * sizeof *target);
+    double *reduced = clvi_alloc_array(r, g->q * sizeof *reduced);
+    clv_status st;
+    if (!u || !target || !reduced) {
+        st = FAIL(err, CLV_ERR_NOMEM, "channel decomposition of %zu x %zu weights", g->n, g->q);
+        goto out;
+    }
+    if ((st = components(u, target, g, data, err)) != CLV_OK)
+        goto out;
+    clvi_gemm(g->pool, (clvi_out){reduced, g->q}, 0, 1, clvi_view_of(u, r, g->n, g->n),
+              clvi_view_of(target, g->n, g->q, g->q));
+    for (size_t j = 0; j < r * g->q; j++)
+        kernels[j] = (float)reduced[j];
+    for (size_t i = 0; i < g->n; i++)
+        for (size_t a = 0; a < r; a++)
+            pointwise[i * r + a] = (float)u[a * g->n + i];
+out:
+    clvi_free(u);
+    clvi_free(target);
+    clvi_free(reduced);
+    return st;
+}
+
+static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covariance *cov, const clvi_fit_opts *opts,
+                      clvi_arena *arena, clv_context *context, clv_error *err)
+{
+    *out = (clvi_fit){0};
+    TRY(clvi_conv_check(conv, err));
+    const int64_t all = inner(conv, opts);
+    const size_t q = (size_t)(conv->c / conv->groups * conv->kh * conv->kw), n = (size_t)(conv->o / conv->groups);
+    const bool data = opts->method != CLVI_METHOD_SVD;
+    if (all == 0)
+        return FAIL(err, CLV_ERR_ARG, "%lld inner channels for %zu outputs in each of %lld groups",
+                    (long long)opts->size, n, (long long)conv->groups);
+    if (data && !cov)
+        return FAIL(err, CLV_ERR_ARG, "method %s needs statistics", clvi_method_name(opts->method));
+    const size_t r = (size_t)(all / conv->groups);
+    float *kernels = clvi_arena_calloc(arena, (size_t)all, q * sizeof(float));
+    float *pointwise = clvi_arena_calloc(arena, (size_t)conv->o, r * sizeof(float));
+    if (!kernels || !pointwise)
+        return FAIL(err, CLV_ERR_NOMEM, "weights of %lld inner channels", (long long)all);
+    for (size_t g = 0; g < (size_t)conv->groups; g++) {
+        clvi_group group;
+        TRY(clvi_group_create(&group, conv, g, cov ? &cov[g] : NULL, opts->ridge, context ? context->pool : NULL, err));
+        const clv_status st = fit_group(kernels + g * r * q, pointwise + g * n * r, &group, r, data, err);
+        clvi_group_free(&group);
+        TRY(st);
+    }
+    out->chain.n = 2;
+    out->chain.link[0] = *conv;
+    out->chain.link[0].o = all;
+    out->chain.link[0].w = kernels;
+    out->chain.link[0].bias = NULL;
+    out->chain.link[1] = clvi_link_pointwise(conv, conv->o, all, pointwise);
+    return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, err);
+}
+
+const clvi_form clvi_form_channel = {"channel", refuses, macs, fit};
