@@ -36,6 +36,12 @@ OP(clvi_op_shape)
 OP(clvi_op_size)
 OP(clvi_op_range)
 
+/* conv.c */
+OP(clvi_op_conv)
+
+/* conv_transpose.c */
+OP(clvi_op_conv_transpose)
+
 /* elementwise.c */
 OP(clvi_op_clip)
 OP(clvi_op_prelu)
@@ -51,6 +57,12 @@ OP(clvi_op_tile)
 OP(clvi_op_gather)
 OP(clvi_op_gather_elements)
 OP(clvi_op_gather_nd)
+
+/* gemm.c */
+OP(clvi_op_gemm)
+
+/* matmul.c */
+OP(clvi_op_matmul)
 
 /* normalise.c */
 OP(clvi_op_batch_normalization)
@@ -68,6 +80,18 @@ OP(clvi_op_global_average_pool)
 OP(clvi_op_global_max_pool)
 OP(clvi_op_global_lp_pool)
 
+/* reduce.c */
+OP(clvi_op_reduce_sum)
+OP(clvi_op_reduce_mean)
+OP(clvi_op_reduce_max)
+OP(clvi_op_reduce_min)
+OP(clvi_op_reduce_prod)
+OP(clvi_op_reduce_l1)
+OP(clvi_op_reduce_l2)
+OP(clvi_op_reduce_log_sum)
+OP(clvi_op_reduce_log_sum_exp)
+OP(clvi_op_reduce_sum_square)
+
 /* reshape.c */
 OP(clvi_op_reshape)
 OP(clvi_op_flatten)
@@ -75,6 +99,16 @@ OP(clvi_op_squeeze)
 OP(clvi_op_unsqueeze)
 OP(clvi_op_identity)
 OP(clvi_op_dropout)
+
+/* resize.c */
+OP(clvi_op_resize)
+OP(clvi_op_upsample)
+
+/* select.c */
+OP(clvi_op_arg_max)
+OP(clvi_op_arg_min)
+OP(clvi_op_top_k)
+OP(clvi_op_cum_sum)
 
 /* slice.c */
 OP(clvi_op_slice)
@@ -117,17 +151,3 @@ OP(clvi_op_ceil)
 OP(clvi_op_round)
 OP(clvi_op_sin)
 OP(clvi_op_cos)
-
-/* switched on by src/ops/CMakeLists.txt once the file exists */
-#ifdef CLVI_OPS_CONV
-OP(clvi_op_conv)
-#endif
-#ifdef CLVI_OPS_CONV_TRANSPOSE
-OP(clvi_op_conv_transpose)
-#endif
-#ifdef CLVI_OPS_GEMM
-OP(clvi_op_gemm)
-#endif
-#ifdef CLVI_OPS_MATMUL
-OP(clvi_op_matmul)
-#endif

@@ -117,31 +117,6 @@ static int64_t mirrored(pad_mode mode, int64_t i, int64_t n)
     return r < n ? r : period - r;
 }
 
-typedef struct pad_job {
-    const clvi_op_call *call;
-    const int64_t *offset[CLV_MAX_RANK]; /* byte offset into the input of each output index */
-} pad_job;
-
-static void pad_rows(void *ctx, int64_t begin, int64_t end)
-{
-    const pad_job *job = ctx;
-    const clv_tensor *x = job->call->in[0], *y = job->call->out[0];
-    const size_t element = clv_dtype_size(x->dtype);
-    const int inner = y->rank - 1;
-    const int64_t n = y->dims[inner];
-    for (int64_t row = begin; row < end; row++) {
-        const char *from = x->data;
-        int64_t rest = row;
-        for (int i = inner - 1; i >= 0; i--) {
-            from += job->offset[i][rest % y->dims[i]];
-            rest /= y->dims[i];
-        }
-        char *to = (char *)y->data + row * n * (int64_t)element;
-        for (int64_t i = 0; i < n; i++)
-            memcpy(to + i * (int64_t)element, from + job->offset[inner][i], element);
-    }
-}
-
 /* One int64 offset for every index of every output axis. */
 static size_t pad_work(const clvi_op_call *call)
 {
@@ -158,22 +133,21 @@ static clv_status pad_run(clvi_op_call *call, clv_error *err)
     const pad_mode mode = pad_mode_of(call);
     pad_plan plan;
     TRY(pad_resolve(call, &plan, err));
-    const int64_t count = clv_tensor_count(y);
-    if (!count)
+    if (!clv_tensor_count(y))
         return CLV_OK;
     if (mode == PAD_CONSTANT || !x->rank) {
         pad_constant(call, &plan);
         return CLV_OK;
     }
-    pad_job job = {.call = call};
+    clvi_choice choice = {clv_dtype_size(x->dtype), x->rank, y->dims, y->data, x->data, NULL, {0}};
     int64_t stride[CLV_MAX_RANK], *next = call->work;
-    clvi_dense_strides(x->rank, x->dims, clv_dtype_size(x->dtype), stride);
+    clvi_dense_strides(x->rank, x->dims, choice.element, stride);
     for (int i = 0; i < y->rank; i++) {
-        job.offset[i] = next;
+        choice.offset[i] = next;
         for (int64_t k = 0; k < y->dims[i]; k++)
             *next++ = mirrored(mode, k - plan.begin[i], x->dims[i]) * stride[i];
     }
-    clvi_split_range(call->pool, count / y->dims[y->rank - 1], 1 + 16384 / y->dims[y->rank - 1], pad_rows, &job);
+    clvi_copy_chosen(call->pool, &choice);
     return CLV_OK;
 }
 

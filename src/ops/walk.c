@@ -167,6 +167,41 @@ void clvi_copy_strided(clvi_pool *pool, size_t element, int rank, const int64_t 
     clvi_walk_run(&w, pool, copy_row, &element);
 }
 
+static void chosen_rows(void *ctx, int64_t begin, int64_t end)
+{
+    const clvi_choice *c = ctx;
+    const int inner = c->rank - 1;
+    const int64_t n = c->dims[inner], *last = c->offset[inner];
+    for (int64_t row = begin; row < end; row++) {
+        char *to = (char *)c->to + row * n * (int64_t)c->element;
+        int64_t rest = row, base = 0;
+        bool outside = false;
+        for (int i = inner - 1; i >= 0; i--) {
+            const int64_t offset = c->offset[i][rest % c->dims[i]];
+            outside = outside || offset < 0;
+            base += offset;
+            rest /= c->dims[i];
+        }
+        const char *from = (const char *)c->from + (outside ? 0 : base);
+        for (int64_t i = 0; i < n; i++, to += c->element) {
+            const void *source = outside || last[i] < 0 ? c->outside : from + last[i];
+            if (c->element == 4)
+                memcpy(to, source, 4);
+            else
+                memcpy(to, source, c->element);
+        }
+    }
+}
+
+void clvi_copy_chosen(clvi_pool *pool, clvi_choice *choice)
+{
+    const int64_t n = choice->dims[choice->rank - 1];
+    int64_t rows = 1;
+    for (int i = 0; i < choice->rank - 1; i++)
+        rows *= choice->dims[i];
+    clvi_split_range(pool, rows, 1 + row_grain / n, chosen_rows, choice);
+}
+
 void clvi_fill(void *to, size_t element, const void *value, int64_t n)
 {
     static const char zero[16] = {0};

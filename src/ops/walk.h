@@ -40,6 +40,18 @@ void clvi_dense_strides(int rank, const int64_t *dims, size_t element, int64_t *
 void clvi_copy_strided(clvi_pool *pool, size_t element, int rank, const int64_t *dims, void *to,
                        const int64_t *to_stride, const void *from, const int64_t *from_stride);
 
+/* Every axis chooses on its own: to[i, j, ...] = from[offset[0][i] + offset[1][j] + ...], offsets in bytes; a negative
+ * offset on any axis takes *outside instead. to is dense, rank >= 1, no extent 0. */
+typedef struct clvi_choice {
+    size_t element;
+    int rank;
+    const int64_t *dims;
+    void *to;
+    const void *from, *outside;
+    const int64_t *offset[CLV_MAX_RANK];
+} clvi_choice;
+void clvi_copy_chosen(clvi_pool *pool, clvi_choice *choice);
+
 /* Fill n elements of that size with *value. */
 void clvi_fill(void *to, size_t element, const void *value, int64_t n);
 
