@@ -48,7 +48,8 @@ typedef struct clvi_im2col {
     size_t nr; /* width of a panel: a multiple of 16 */
 } clvi_im2col;
 
-/* Rows [k0, k0 + k) of pixels [first, first + n), n <= nr, as one panel b[k][nr], zero from column n on. */
+/* Rows [k0, k0 + k) of pixels [first, first + n) as panels of nr pixels, b[ceil(n / nr)][k][nr]; the last is zero from
+ * pixel n on. */
 typedef void (*clvi_im2col_f32_fn)(const clvi_im2col *p, const float *x, size_t k0, size_t k, size_t first, size_t n,
                                    float *b);
 

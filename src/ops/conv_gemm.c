@@ -109,7 +109,7 @@ static void gemm_task(void *arg, size_t index, int worker)
     const gemm_run *run = arg;
     const clvi_conv_job *job = run->job;
     const plan *p = &run->plan;
-    const size_t nr = job->kernels->gemm_f32.nr, mr = job->kernels->gemm_f32.mr;
+    const size_t mr = job->kernels->gemm_f32.mr;
     const size_t down = index % p->down, across = index / p->down % p->across;
     const size_t plane = index / p->down / p->across, g = plane % p->groups; /* plane: image * groups + group */
     float *b = (float *)job->work + (size_t)worker * p->scratch;
@@ -123,8 +123,7 @@ static void gemm_task(void *arg, size_t index, int worker)
     t.n = clvi_min_size(p->width, p->pixels - t.first);
     for (size_t block = 0; block < clvi_k_count(p->k); block++) {
         const size_t k0 = clvi_k_begin(p->k, block), k = clvi_k_begin(p->k, block + 1) - k0;
-        for (size_t j = 0; j < t.n; j += nr)
-            job->kernels->im2col_f32(&run->window, t.x, k0, k, t.first + j, clvi_min_size(nr, t.n - j), b + j * k);
+        job->kernels->im2col_f32(&run->window, t.x, k0, k, t.first, t.n, b);
         multiply(run, &t, block, b);
     }
 }

@@ -13,10 +13,11 @@ static bool run_case(check *c, clvi_im2col_f32_fn run, const clvi_im2col *p, siz
     const bool at_end = check_random(c, 0, 1);
     const size_t rows = channels * p->kh * p->kw, k0 = check_random(c, 0, rows - 1), k = check_random(c, 0, rows - k0);
     const size_t first = check_random(c, 0, pixels - 1);
-    const size_t most = pixels - first < p->nr ? pixels - first : p->nr,
-                 n = check_random(c, 0, 3) ? most : check_random(c, 1, most);
-    float *x = check_buffer(X, channels * p->h * p->w, at_end), *b = check_buffer(B, k * p->nr, at_end);
-    float *want = check_buffer(WANT, k * p->nr, at_end);
+    const size_t left = pixels - first, most = left < 5 * p->nr ? left : 5 * p->nr;
+    const size_t n = check_random(c, 0, 3) ? check_random(c, 1, most) : most;
+    const size_t floats = (n + p->nr - 1) / p->nr * k * p->nr;
+    float *x = check_buffer(X, channels * p->h * p->w, at_end), *b = check_buffer(B, floats, at_end);
+    float *want = check_buffer(WANT, floats, at_end);
     check_case(
         c,
         "channels=%zu h=%zu w=%zu ow=%zu kernel=%zux%zu stride=%zux%zu dilation=%zux%zu pads=%td,%td nr=%zu k0=%zu "
@@ -24,11 +25,11 @@ static bool run_case(check *c, clvi_im2col_f32_fn run, const clvi_im2col *p, siz
         channels, p->h, p->w, p->ow, p->kh, p->kw, p->sh, p->sw, p->dh, p->dw, p->pt, p->pl, p->nr, k0, k, first, n,
         at_end);
     check_fill(c, x, channels * p->h * p->w, CHECK_UNIFORM);
-    for (size_t i = 0; i < k * p->nr; i++)
+    for (size_t i = 0; i < floats; i++)
         b[i] = NAN;
     run(p, x, k0, k, first, n, b);
     clvk_im2col_f32__ref(p, x, k0, k, first, n, want);
-    for (size_t i = 0; i < k * p->nr; i++) {
+    for (size_t i = 0; i < floats; i++) {
         if (!(b[i] == want[i])) {
             check_fail(c, "b[%zu, %zu] is %.9g, must be %.9g", i / p->nr, i % p->nr, (double)b[i], (double)want[i]);
             return false;

@@ -156,14 +156,24 @@ static void transposes_window(DW_ARGS)
 
 #define COL_ARGS const clvi_im2col *p, const float *x, size_t k0, size_t k, size_t first, size_t n, float *b
 
+static size_t panels(const clvi_im2col *p, size_t n)
+{
+    return (n + p->nr - 1) / p->nr;
+}
+
 static void leaves_tail(COL_ARGS)
 {
-    float tail[64];
-    if (k > 0)
-        memcpy(tail, b, p->nr * sizeof *b);
     clvk_im2col_f32__ref(p, x, k0, k, first, n, b);
-    if (k > 0)
-        memcpy(b + n, tail + n, (p->nr - n) * sizeof *b);
+    float *last = b + (panels(p, n) - 1) * k * p->nr;
+    if (k > 0 && n % p->nr != 0)
+        last[n % p->nr] = NAN;
+}
+
+static void repeats_first_panel(COL_ARGS)
+{
+    clvk_im2col_f32__ref(p, x, k0, k, first, n, b);
+    if (panels(p, n) > 2)
+        memcpy(b + k * p->nr, b, k * p->nr * sizeof *b);
 }
 
 static void ignores_k0(COL_ARGS)
@@ -174,7 +184,7 @@ static void ignores_k0(COL_ARGS)
 static void writes_past_panel(COL_ARGS)
 {
     clvk_im2col_f32__ref(p, x, k0, k, first, n, b);
-    b[k * p->nr] = 0.0f;
+    b[panels(p, n) * k * p->nr] = 0.0f;
 }
 
 typedef struct mutant {
@@ -216,6 +226,7 @@ static const mutant mutants[] = {
     DW(reads_past_plane),
     DW(transposes_window),
     COL(leaves_tail),
+    COL(repeats_first_panel),
     COL(ignores_k0),
     COL(writes_past_panel),
 };

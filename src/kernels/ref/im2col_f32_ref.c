@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One panel of window columns, element by element; the specification of im2col_f32. */
+/* Panels of window columns, element by element; the specification of im2col_f32. */
 #include "kernels/kernel_decls.h"
 
 static float element(const clvi_im2col *p, const float *x, size_t t, size_t pixel)
@@ -14,7 +14,8 @@ static float element(const clvi_im2col *p, const float *x, size_t t, size_t pixe
 
 void clvk_im2col_f32__ref(const clvi_im2col *p, const float *x, size_t k0, size_t k, size_t first, size_t n, float *b)
 {
-    for (size_t t = 0; t < k; t++)
-        for (size_t u = 0; u < p->nr; u++)
-            b[t * p->nr + u] = u < n ? element(p, x, k0 + t, first + u) : 0.0f;
+    for (size_t panel = 0; panel < n; panel += p->nr)
+        for (size_t t = 0; t < k; t++)
+            for (size_t u = panel; u < panel + p->nr; u++)
+                *b++ = u < n ? element(p, x, k0 + t, first + u) : 0.0f;
 }

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* im2col_f32, AVX-512: a panel is cut once into pieces of at most 16 pixels of one output row; then every window row is
- * one masked load and one store a piece.
+/* im2col_f32, AVX-512: some panels are cut once into pieces of at most 16 pixels of one output row; then every window
+ * row is one masked load and one store a piece.
  *
  *   panel of 32, ow = 12, first = 5:   |row 0: 7|row 1: 12    |row 2: 12    |1|
  *
- * A piece is stored 16 wide where the panel has room: what lies behind it is written by the next piece. Column strides
- * 1 and 2 use loads (and a shuffle), others a gather.
+ * A piece is stored 16 wide where its panel has room: what lies behind it is written by the next piece. Several panels
+ * are filled together, so that x is read along its rows and not panel by panel down its planes. Column strides 1 and 2
+ * use loads (and a shuffle), others a gather.
  *
- * Reference: ref/im2col_f32_ref.c.   Measured: docs/perf.md */
+ * Reference: ref/im2col_f32_ref.c.   Measured: docs/perf.md#im2col */
 #include <immintrin.h>
 
 #include "kernels/kernel_decls.h"
 
 #define LANES      16
-#define MAX_PIECES 64
+#define MAX_PIECES 128
 #define MAX_EXTENT (INT32_MAX / 64) /* column arithmetic is in 32 bits */
 
 typedef struct piece {
     ptrdiff_t row, column; /* of window element (0, 0) of the first pixel */
-    size_t at;             /* offset in the panel's row */
+    size_t at;             /* offset in b of window row 0 */
     __mmask16 live, room;  /* pixels of the piece; lanes that may be stored */
 } piece;
 
@@ -27,7 +28,8 @@ static __mmask16 lanes_below(size_t n)
     return n >= LANES ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1);
 }
 
-static size_t cut(const clvi_im2col *p, size_t first, size_t n, piece *pieces)
+/* One panel, n <= nr pixels, whose rows begin at b[at]. Returns the number of pieces, at most nr. */
+static size_t cut(const clvi_im2col *p, size_t first, size_t n, size_t at, piece *pieces)
 {
     size_t count = 0, r = first / p->ow, q = first % p->ow, step;
     for (size_t u = 0; u < p->nr; u += step) {
@@ -37,7 +39,7 @@ static size_t cut(const clvi_im2col *p, size_t first, size_t n, piece *pieces)
             step = LANES;
         pieces[count++] = (piece){.row = (ptrdiff_t)(r * p->sh) - p->pt,
                                   .column = (ptrdiff_t)(q * p->sw) - p->pl,
-                                  .at = u,
+                                  .at = at + u,
                                   .live = left ? lanes_below(step) : 0,
                                   .room = lanes_below(p->nr - u)};
         q += step;
@@ -70,15 +72,8 @@ static inline __m512 window(const float *x, size_t w, ptrdiff_t column, size_t s
     return _mm512_maskz_permutex2var_ps(live, low, even, high);
 }
 
-void clvk_im2col_f32__avx512(const clvi_im2col *p, const float *x, size_t k0, size_t k, size_t first, size_t n,
-                             float *b)
+static void fill(const clvi_im2col *p, const float *x, size_t k0, size_t k, const piece *pieces, size_t count, float *b)
 {
-    piece pieces[MAX_PIECES];
-    if (p->sw > MAX_EXTENT || p->w > MAX_EXTENT || p->nr > MAX_PIECES) {
-        clvk_im2col_f32__ref(p, x, k0, k, first, n, b);
-        return;
-    }
-    const size_t count = cut(p, first, n, pieces);
     size_t j = k0 % p->kw, i = k0 / p->kw % p->kh;
     x += k0 / p->kw / p->kh * p->h * p->w;
     for (size_t t = 0; t < k; t++, b += p->nr) {
@@ -100,5 +95,22 @@ void clvk_im2col_f32__avx512(const clvi_im2col *p, const float *x, size_t k0, si
                 x += p->h * p->w;
             }
         }
+    }
+}
+
+void clvk_im2col_f32__avx512(const clvi_im2col *p, const float *x, size_t k0, size_t k, size_t first, size_t n,
+                             float *b)
+{
+    piece pieces[MAX_PIECES];
+    if (p->sw > MAX_EXTENT || p->w > MAX_EXTENT || p->nr > MAX_PIECES / 2) {
+        clvk_im2col_f32__ref(p, x, k0, k, first, n, b);
+        return;
+    }
+    for (size_t done = 0; done < n;) {
+        size_t count = 0, at = 0;
+        const size_t begin = done;
+        for (; done < n && count + p->nr <= MAX_PIECES; done += p->nr, at += k * p->nr)
+            count += cut(p, first + done, n - done < p->nr ? n - done : p->nr, at, pieces + count);
+        fill(p, x, k0, k, pieces, count, b + begin * k);
     }
 }
