@@ -13,6 +13,7 @@
 
 #include "kernels/kernel_decls.h"
 
+#define INLINE     static inline __attribute__((always_inline))
 #define LANES      16
 #define MAX_PIECES 128
 #define MAX_EXTENT (INT32_MAX / 64) /* column arithmetic is in 32 bits */
@@ -52,37 +53,40 @@ static size_t cut(const clvi_im2col *p, size_t first, size_t n, size_t at, piece
 }
 
 /* x[column + l * stride] for the live lanes inside [0, w), else zero. */
-static inline __m512 window(const float *x, size_t w, ptrdiff_t column, size_t stride, __mmask16 live)
+INLINE __m512 window(const float *x, __m512i width, ptrdiff_t column, const size_t stride, __mmask16 live)
 {
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const __m512i limit = _mm512_set1_epi32((int)w), at = _mm512_add_epi32(_mm512_set1_epi32((int)column), lane);
-    const __mmask16 inside = _mm512_cmplt_epu32_mask(at, limit);
-    if (stride == 1)
-        return _mm512_maskz_loadu_ps(inside & live, x + column);
+    const __m512i at = _mm512_add_epi32(_mm512_set1_epi32((int)column), lane);
     if (stride > 2) {
         const __m512i far = _mm512_mullo_epi32(lane, _mm512_set1_epi32((int)stride));
         const __m512i index = _mm512_add_epi32(_mm512_set1_epi32((int)column), far);
-        const __mmask16 use = _mm512_cmplt_epu32_mask(index, limit) & live;
+        const __mmask16 use = _mm512_mask_cmplt_epu32_mask(live, index, width);
         return _mm512_mask_i32gather_ps(_mm512_setzero_ps(), use, index, x, sizeof *x);
     }
-    const __mmask16 above = _mm512_cmplt_epu32_mask(_mm512_add_epi32(at, _mm512_set1_epi32(LANES)), limit);
+    if (stride == 1)
+        return _mm512_maskz_loadu_ps(_mm512_mask_cmplt_epu32_mask(live, at, width), x + column);
+    const __mmask16 inside = _mm512_cmplt_epu32_mask(at, width);
+    const __mmask16 above = _mm512_cmplt_epu32_mask(_mm512_add_epi32(at, _mm512_set1_epi32(LANES)), width);
     const __m512 low = _mm512_maskz_loadu_ps(inside, x + column);
     const __m512 high = _mm512_maskz_loadu_ps(above, x + column + LANES);
     const __m512i even = _mm512_slli_epi32(lane, 1);
     return _mm512_maskz_permutex2var_ps(live, low, even, high);
 }
 
-static void fill(const clvi_im2col *p, const float *x, size_t k0, size_t k, const piece *pieces, size_t count, float *b)
+INLINE void fill(const clvi_im2col *p, const float *x, size_t k0, size_t k, const piece *pieces, size_t count, float *b,
+                 const size_t stride)
 {
+    const size_t h = p->h, w = p->w, dh = p->dh, dw = p->dw, nr = p->nr;
+    const __m512i width = _mm512_set1_epi32((int)w);
     size_t j = k0 % p->kw, i = k0 / p->kw % p->kh;
-    x += k0 / p->kw / p->kh * p->h * p->w;
-    for (size_t t = 0; t < k; t++, b += p->nr) {
+    x += k0 / p->kw / p->kh * h * w;
+    for (size_t t = 0; t < k; t++, b += nr) {
         for (size_t u = 0; u < count; u++) {
-            const ptrdiff_t row = pieces[u].row + (ptrdiff_t)(i * p->dh);
-            const ptrdiff_t column = pieces[u].column + (ptrdiff_t)(j * p->dw);
+            const size_t row = (size_t)pieces[u].row + i * dh; /* above h when negative */
+            const ptrdiff_t column = pieces[u].column + (ptrdiff_t)(j * dw);
             __m512 v = _mm512_setzero_ps();
-            if (pieces[u].live && row >= 0 && row < (ptrdiff_t)p->h)
-                v = window(x + (size_t)row * p->w, p->w, column, p->sw, pieces[u].live);
+            if (row < h)
+                v = window(x + row * w, width, column, stride, pieces[u].live);
             if (pieces[u].room == (__mmask16)0xffff)
                 _mm512_storeu_ps(b + pieces[u].at, v);
             else
@@ -92,7 +96,7 @@ static void fill(const clvi_im2col *p, const float *x, size_t k0, size_t k, cons
             j = 0;
             if (++i == p->kh) {
                 i = 0;
-                x += p->h * p->w;
+                x += h * w;
             }
         }
     }
@@ -111,6 +115,11 @@ void clvk_im2col_f32__avx512(const clvi_im2col *p, const float *x, size_t k0, si
         const size_t begin = done;
         for (; done < n && count + p->nr <= MAX_PIECES; done += p->nr, at += k * p->nr)
             count += cut(p, first + done, n - done < p->nr ? n - done : p->nr, at, pieces + count);
-        fill(p, x, k0, k, pieces, count, b + begin * k);
+        if (p->sw == 1)
+            fill(p, x, k0, k, pieces, count, b + begin * k, 1);
+        else if (p->sw == 2)
+            fill(p, x, k0, k, pieces, count, b + begin * k, 2);
+        else
+            fill(p, x, k0, k, pieces, count, b + begin * k, p->sw);
     }
 }
