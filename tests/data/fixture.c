@@ -11,6 +11,9 @@
 #include <jpeglib.h>
 #include <png.h>
 
+#include "data/npy.h"
+#include "data/zip.h"
+
 static char root[64];
 
 int folder_make(void **state)
@@ -62,6 +65,7 @@ void make_folder(const char *path)
 
 void write_file(const char *path, const void *bytes, size_t size)
 {
+    (void)remove(path); /* truncating an existing file makes some file systems flush it to disk */
     FILE *f = fopen(path, "wb");
     assert_non_null(f);
     assert_int_equal(fwrite(bytes, 1, size, f), size);
@@ -184,6 +188,26 @@ void tar_end(tar_bytes *tar)
     assert_true(tar->size + 1024 <= sizeof tar->bytes);
     memset(tar->bytes + tar->size, 0, 1024);
     tar->size += 1024;
+}
+
+clv_tensor stored(const char *npz, const char *name)
+{
+    clvi_zip zip;
+    clvi_range range;
+    clv_tensor out = {0};
+    char member[100];
+    (void)snprintf(member, sizeof member, "%s.npy", name);
+    assert_ok(clvi_zip_open(&zip, npz, err));
+    for (size_t i = 0; i < zip.count; i++)
+        if (strcmp(zip.entries[i].name, member) == 0) {
+            assert_ok(clvi_zip_member(&range, &zip, &zip.entries[i], err));
+            assert_ok(clvi_npy_read_range(&out, &range, err));
+            clvi_range_close(&range);
+        }
+    clvi_zip_close(&zip);
+    if (!out.data)
+        fail_msg("%s has no array %s", npz, name);
+    return out;
 }
 
 static void keep_log(void *user, clv_log_level level, const char *message)

@@ -63,6 +63,9 @@ typedef struct tar_bytes {
 void tar_add(tar_bytes *tar, const char *name, char type, const void *data, size_t size);
 void tar_end(tar_bytes *tar);
 
+/* Array `name` of a stored .npz (clv_npy_free). */
+clv_tensor stored(const char *npz, const char *name);
+
 typedef struct logged {
     int count;
     char last[512];

@@ -74,8 +74,16 @@ def images():
     np.savez_compressed(os.path.join(OUT, "images.npz"), **{k.replace(".", "_"): v for k, v in expected.items()})
 
 
+def data_set():
+    """A compressed set: picture k, pixel (y, x, c) is 31k + 7y + 3x + 50c, as fixture.c's picture_value."""
+    k, y, x, c = np.mgrid[0:3, 0:4, 0:6, 0:3]
+    images = (31 * k + 7 * y + 3 * x + 50 * c).astype(np.uint8)
+    np.savez_compressed(os.path.join(OUT, "set.npz"), images=images, labels=np.array([[2], [0], [1]], np.uint16))
+
+
 if __name__ == "__main__":
     os.makedirs(OUT, exist_ok=True)
     resize()
     torchvision()
     images()
+    data_set()
