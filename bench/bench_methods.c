@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cleave/cleave.h"
+#include "cleave/compress.h"
+#include "cleave/measure.h"
 
 typedef struct variant {
     const char *label, *form, *method;
