@@ -3,6 +3,7 @@
 #ifndef CLEAVE_REPORT_H
 #define CLEAVE_REPORT_H
 
+#include <stdint.h>
 #include <stdio.h>
 
 #include "cleave/status.h"
@@ -29,6 +30,13 @@ CLV_API clv_status clv_report_number(const clv_report *report, const char *path,
 
 /* The text at a dotted path, views; NULL: nothing there. */
 CLV_API const char *clv_report_string(const clv_report *report, const char *path);
+
+/* Add an entry at a dotted path, or replace it. Objects on the way are made; a number on the way is a row of a table,
+ * and the number of its rows adds one: "outputs.0.name". `digits` after the point are printed, JSON has all.
+ * CLV_ERR_ARG: a path that cannot be, such as one through a number that is there already. Per object. */
+CLV_API clv_status clv_report_set_int(clv_report *report, const char *path, int64_t value, clv_error *err);
+CLV_API clv_status clv_report_set_real(clv_report *report, const char *path, double value, int digits, clv_error *err);
+CLV_API clv_status clv_report_set_text(clv_report *report, const char *path, const char *value, clv_error *err);
 
 #ifdef __cplusplus
 }

@@ -23,6 +23,7 @@ struct clvi_item {
     double real;
     int digits;
     const char *text;
+    bool hidden;                    /* from print, not from JSON */
     clvi_item *first, *last, *next; /* children in the order they were set; next sibling */
 };
 

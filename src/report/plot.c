@@ -144,26 +144,25 @@ static void put_text(clvi_str *out, double x, double y, const char *more, const 
     clvi_str_puts(out, "</text>\n");
 }
 
-/* A tick's number: at most 6 digits, with k, M or G for thousands and up. */
-static void tick_text(char text[CLVI_NUMBER_SIZE], double v)
+/* A tick's number: at most 6 digits, with k, M or G for ten thousand and up. */
+static void tick_text(char text[CLVI_NUMBER_SIZE + 1], double v)
 {
     static const struct {
-        double unit;
-        const char *letter;
-    } scale[] = {{1e9, "G"}, {1e6, "M"}, {1e4, "k"}};
-    const char *letter = "";
-    for (size_t i = 0; i < sizeof scale / sizeof *scale && !*letter; i++)
-        if (fabs(v) >= scale[i].unit && fabs(v) < 1e12) {
-            letter = scale[i].letter;
-            v /= scale[i].unit == 1e4 ? 1e3 : scale[i].unit;
-        }
-    clvi_number_short(text, v);
-    (void)strncat(text, letter, 1);
+        double least, unit;
+        char letter;
+    } scale[] = {{1e9, 1e9, 'G'}, {1e6, 1e6, 'M'}, {1e4, 1e3, 'k'}, {0, 1, '\0'}};
+    size_t i = fabs(v) < 1e12 ? 0 : 3;
+    while (fabs(v) < scale[i].least)
+        i++;
+    clvi_number_short(text, v / scale[i].unit);
+    const size_t n = strlen(text);
+    text[n] = scale[i].letter;
+    text[n + 1] = '\0';
 }
 
 static void put_axes(clvi_str *out, const axis *x, const axis *y, const clvi_plot *plot)
 {
-    char text[CLVI_NUMBER_SIZE];
+    char text[CLVI_NUMBER_SIZE + 1];
     for (size_t i = 0; i < y->n_ticks; i++) {
         const double p = place(y, y->tick[i]);
         put_pixels(out, "line class=\"grid\"", "x1 y1 x2 y2", (double[]){LEFT, p, RIGHT, p});
@@ -225,11 +224,12 @@ static void put_legend(clvi_str *out, const clvi_plot *plot)
     }
 }
 
-static void put_head(clvi_str *out)
+static void put_head(clvi_str *out, size_t panels)
 {
+    const size_t height = panels * HEIGHT;
     clvi_str_printf(out,
-                    "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\">\n",
-                    WIDTH, HEIGHT, WIDTH, HEIGHT);
+                    "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %zu\" width=\"%d\" height=\"%zu\">\n",
+                    WIDTH, height, WIDTH, height);
     clvi_str_puts(out, "<style>\n"
                        ".page{fill:#fff} text{fill:#24292f;font:13px system-ui,sans-serif} .title{font-size:16px;"
                        "font-weight:600} .tick{font-size:12px;fill:#57606a}\n"
@@ -238,25 +238,36 @@ static void put_head(clvi_str *out)
                        "@media (prefers-color-scheme:dark){.page{fill:#0d1117} text{fill:#e6edf3} .tick{fill:#9198a1} "
                        ".axis{stroke:#9198a1}}\n"
                        "</style>\n");
-    clvi_str_printf(out, "<rect class=\"page\" width=\"%d\" height=\"%d\"/>\n", WIDTH, HEIGHT);
+    clvi_str_printf(out, "<rect class=\"page\" width=\"%d\" height=\"%zu\"/>\n", WIDTH, height);
 }
 
-clv_status clvi_plot_write(const clvi_plot *plot, const char *path, clv_error *err)
+static clv_status put_panel(clvi_str *out, const clvi_plot *plot, size_t panel, clv_error *err)
 {
     axis x = {.from = LEFT, .to = RIGHT}, y = {.from = BOTTOM, .to = TOP};
-    clvi_str out = {0};
     if (plot->n_series > CLVI_PLOT_MAX_SERIES)
         return FAIL(err, CLV_ERR_ARG, "%zu series, at most %d can be drawn", plot->n_series, CLVI_PLOT_MAX_SERIES);
     if (!find_axis(&x, plot, true) || !find_axis(&y, plot, false))
         return FAIL(err, CLV_ERR_ARG, "no point of \"%s\" can be drawn", plot->title ? plot->title : "");
-    put_head(&out);
-    put_axes(&out, &x, &y, plot);
+    clvi_str_printf(out, "<g transform=\"translate(0 %zu)\">\n", panel * HEIGHT);
+    put_axes(out, &x, &y, plot);
     for (size_t s = 0; s < plot->n_series; s++)
-        put_series(&out, &x, &y, plot, s);
-    put_legend(&out, plot);
+        put_series(out, &x, &y, plot, s);
+    put_legend(out, plot);
+    clvi_str_puts(out, "</g>\n");
+    return CLV_OK;
+}
+
+clv_status clvi_plot_write(const clvi_plot *plots, size_t n, const char *path, clv_error *err)
+{
+    clvi_str out = {0};
+    clv_status st = CLV_OK;
+    put_head(&out, n);
+    for (size_t i = 0; st == CLV_OK && i < n; i++)
+        st = put_panel(&out, &plots[i], i, err);
     clvi_str_puts(&out, "</svg>\n");
-    const clv_status st = out.failed ? FAIL(err, CLV_ERR_NOMEM, "text of \"%s\"", path)
-                                     : clvi_file_replace(path, out.text, out.size, err);
+    if (st == CLV_OK)
+        st = out.failed ? FAIL(err, CLV_ERR_NOMEM, "text of \"%s\"", path)
+                        : clvi_file_replace(path, out.text, out.size, err);
     clvi_str_free(&out);
     return st;
 }

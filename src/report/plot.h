@@ -23,8 +23,8 @@ typedef struct clvi_plot {
     size_t n_series; /* at most CLVI_PLOT_MAX_SERIES */
 } clvi_plot;
 
-/* Write the chart; the file is replaced whole or not at all. Same bytes for the same plot in every locale.
- * CLV_ERR_ARG: too many series, or no point to draw. */
-clv_status clvi_plot_write(const clvi_plot *plot, const char *path, clv_error *err);
+/* Write the charts, one below the other; the file is replaced whole or not at all. Same bytes for the same plots in
+ * every locale. CLV_ERR_ARG: too many series, or no point to draw. */
+clv_status clvi_plot_write(const clvi_plot *plots, size_t n, const char *path, clv_error *err);
 
 #endif

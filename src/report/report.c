@@ -122,6 +122,12 @@ clvi_item *clvi_report_row(clvi_item *table)
     return row;
 }
 
+void clvi_report_hide(clvi_item *item)
+{
+    if (item)
+        item->hidden = true;
+}
+
 void clvi_report_int(clvi_item *item, const char *key, int64_t value)
 {
     clvi_item *e = entry(item, key, CLVI_ITEM_INT);

@@ -18,6 +18,9 @@ clvi_item *clvi_report_object(clvi_item *parent, const char *key);
 clvi_item *clvi_report_table(clvi_item *parent, const char *key);
 clvi_item *clvi_report_row(clvi_item *table); /* a new object at the end of a table */
 
+/* JSON alone shows this object or table: too long for people. */
+void clvi_report_hide(clvi_item *item);
+
 /* Setting a key again replaces it. */
 void clvi_report_int(clvi_item *item, const char *key, int64_t value);
 /* `digits` after the point in text; JSON has all digits; NaN and Inf become null / "-". */

@@ -134,7 +134,7 @@ static void put_object(clvi_str *out, const clvi_item *object, size_t indent)
         clvi_str_puts(out, "\n");
     }
     for (const clvi_item *child = object->first; child; child = child->next) {
-        if (is_scalar(child) || !child->first)
+        if (is_scalar(child) || !child->first || child->hidden)
             continue;
         clvi_str_puts(out, indent == 0 && out->size ? "\n" : "");
         put_padding(out, indent);
