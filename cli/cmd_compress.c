@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cleave/compress.h"
+#include "inputs.h"
+#include "verbs.h"
+
+typedef struct arguments {
+    const char *in, *out, *calibration, *eval;
+    image_options images;
+    clv_compress_opts opts;
+    texts keep;
+    double min_top1;
+    int64_t seed;
+    clv_report *evaluation;
+} arguments;
+
+/* Copy the figure at `from` of one report to `to` of another, when it is there. */
+static clv_status carry(app *a, const clv_report *source, const char *from, const char *to, int digits)
+{
+    double value;
+    if (clv_report_number(source, from, &value, NULL) != CLV_OK)
+        return CLV_OK;
+    return digits < 0 ? clv_report_set_int(a->report, to, (int64_t)value, &a->err)
+                      : clv_report_set_real(a->report, to, value, digits, &a->err);
+}
+
+static clv_status carry_evaluation(app *a, const clv_report *e)
+{
+    static const struct {
+        const char *from, *to;
+        int digits;
+    } figures[] = {
+        {"against.top1", "before.top1", 2},
+        {"against.top5", "before.top5", 2},
+        {"against.confidence", "before.confidence", 2},
+        {"against.images_per_second", "before.images_per_second", 1},
+        {"accuracy.top1", "after.top1", 2},
+        {"accuracy.top5", "after.top5", 2},
+        {"accuracy.confidence", "after.confidence", 2},
+        {"images.images_per_second", "after.images_per_second", 1},
+        {"agreement.same_class", "agreement.same_class", 2},
+        {"agreement.top1_change", "agreement.top1_change", 2},
+        {"agreement.top1_change_standard_error", "agreement.top1_change_standard_error", 2},
+        {"outputs.0.relative_error", "agreement.relative_error", 4},
+        {"images.count", "agreement.images", -1},
+    };
+    clv_status st = CLV_OK;
+    for (size_t i = 0; st == CLV_OK && i < sizeof figures / sizeof *figures; i++)
+        st = carry(a, e, figures[i].from, figures[i].to, figures[i].digits);
+    return st;
+}
+
+static clv_status evaluate(app *a, const arguments *args, const clv_model *after, const clv_model *before,
+                           const clv_preprocess *preprocess)
+{
+    clv_dataset *dataset = NULL;
+    clv_evaluate_opts opts = clv_evaluate_opts_default();
+    image_options plain = NO_IMAGE_OPTIONS; /* --limit is for the calibration images */
+    plain.labels = args->images.labels;
+    opts.against = before;
+    opts.preprocess = preprocess;
+    opts.no_check = true; /* the calibration has been checked */
+    clv_status st = open_dataset(a, &plain, args->eval, &dataset);
+    if (st == CLV_OK)
+        st = clv_evaluate(after, dataset, &opts, a->context, args->evaluation, &a->err);
+    if (st == CLV_OK)
+        st = carry_evaluation(a, args->evaluation);
+    clv_dataset_free(dataset);
+    return st;
+}
+
+static clv_status file_bytes(app *a, const char *path, const char *key)
+{
+    struct stat info;
+    return stat(path, &info) == 0 ? clv_report_set_int(a->report, key, (int64_t)info.st_size, &a->err) : CLV_OK;
+}
+
+/* "MACs 40,551,040 -> 12,345,678 (0.30x kept, 3.3x fewer)" */
+static void print_ratio(const app *a, const char *name, const char *key)
+{
+    char from[64], to[64];
+    double before, after;
+    (void)snprintf(from, sizeof from, "before.%s", key);
+    (void)snprintf(to, sizeof to, "after.%s", key);
+    if (clv_report_number(a->report, from, &before, NULL) == CLV_OK &&
+        clv_report_number(a->report, to, &after, NULL) == CLV_OK && before > 0 && after > 0)
+        (void)printf("%-11s %.0f -> %.0f (%.2fx kept, %.2fx fewer)\n", name, before, after, after / before,
+                     before / after);
+}
+
+static void print_summary(const app *a)
+{
+    double before, after, error;
+    (void)putchar('\n');
+    print_ratio(a, "MACs", "macs");
+    print_ratio(a, "parameters", "parameters");
+    print_ratio(a, "bytes", "file_bytes");
+    if (clv_report_number(a->report, "before.top1", &before, NULL) == CLV_OK &&
+        clv_report_number(a->report, "after.top1", &after, NULL) == CLV_OK &&
+        clv_report_number(a->report, "agreement.top1_change_standard_error", &error, NULL) == CLV_OK)
+        (void)printf("%-11s %.2f %% -> %.2f %% (%+.2f, standard error of the change %.2f)\n", "top-1", before, after,
+                     after - before, error);
+}
+
+static clv_status check_floor(app *a, double floor)
+{
+    double top1;
+    if (floor < 0)
+        return CLV_OK;
+    if (clv_report_number(a->report, "after.top1", &top1, NULL) != CLV_OK)
+        return app_fail(a, CLV_ERR_VERIFY,
+                        "there is no accuracy to hold against --min-top1: the images of --eval have "
+                        "no labels, or the model is no classifier");
+    if (top1 < floor)
+        return app_fail(a, CLV_ERR_VERIFY,
+                        "top-1 accuracy is %.2f %% after compression, at least %.2f %% was asked for: nothing "
+                        "is written",
+                        top1, floor);
+    return CLV_OK;
+}
+
+/* The two names may lead to the same file: then the input would be overwritten. */
+static clv_status check_output(app *a, const arguments *args)
+{
+    struct stat in, out;
+    if (stat(args->in, &in) == 0 && stat(args->out, &out) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+        return app_fail(a, CLV_ERR_ARG, "\"%s\" is the input itself; the output needs a file of its own", args->out);
+    return CLV_OK;
+}
+
+/* Save and print; a model below the accuracy floor is reported, not saved. */
+static clv_status finish(app *a, const arguments *args, const clv_model *after)
+{
+    const clv_status verdict = check_floor(a, args->min_top1);
+    const clv_error why = a->err;
+    clv_status st = file_bytes(a, args->in, "before.file_bytes");
+    if (st == CLV_OK && verdict == CLV_OK)
+        st = clv_model_save(after, args->out, &a->err);
+    if (st == CLV_OK && verdict == CLV_OK)
+        st = file_bytes(a, args->out, "after.file_bytes");
+    if (st == CLV_OK)
+        st = app_print(a);
+    if (st != CLV_OK)
+        return st;
+    print_summary(a);
+    a->err = why;
+    return verdict;
+}
+
+static clv_status compress(app *a, arguments *args)
+{
+    clv_model *before = NULL, *after = NULL;
+    clv_dataset *dataset = NULL;
+    const clv_preprocess *preprocess;
+    clv_preprocess room;
+    clv_status st = check_output(a, args);
+    if (st == CLV_OK)
+        st = clv_model_load(&before, args->in, &a->err);
+    if (st == CLV_OK)
+        st = choose_preprocess(a, &args->images, before, &room, &preprocess);
+    if (st == CLV_OK)
+        st = open_dataset(a, &args->images, args->calibration, &dataset);
+    if (st == CLV_OK)
+        st = clv_model_clone(&after, before, &a->err);
+    if (st == CLV_OK)
+        st = clv_compress(after, dataset, preprocess, &args->opts, a->context, a->report, &a->err);
+    if (st == CLV_OK && args->eval)
+        st = evaluate(a, args, after, before, preprocess);
+    if (st == CLV_OK)
+        st = finish(a, args, after);
+    clv_dataset_free(dataset);
+    clv_model_free(after);
+    clv_model_free(before);
+    return st;
+}
+
+static int run(const verb *v, int argc, char **argv)
+{
+    app a = {0};
+    arguments args = {.images = NO_IMAGE_OPTIONS, .opts = clv_compress_opts_default(), .min_top1 = -1, .seed = 1};
+    clv_compress_opts *o = &args.opts;
+    size_t n;
+    const option options[] = {
+        {'o', "output", "OUT.onnx", "where the result goes; replaced whole or not at all", OPTION_TEXT, &args.out},
+        {0, "calibration", "PATH",
+         "unlabelled images that the fits are made on: a folder, a list file,\n.tar, .npy, "
+         ".npz or CIFAR .bin; some hundred are enough",
+         OPTION_TEXT, &args.calibration},
+        {0, "form", "NAME", "depthwise (default), bottleneck or channel", OPTION_TEXT, &o->form},
+        {0, "method", "NAME", "of depthwise: svd, gsvd, inter-channel, sweeps, joint (default)", OPTION_TEXT,
+         &o->method},
+        {0, "multiplier", "X",
+         "depthwise filters for each input channel (default 2); the other\nforms are sized to the "
+         "same MACs",
+         OPTION_REAL, &o->multiplier},
+        {0, "uneven", NULL, "share the filters out unevenly over the channels", OPTION_FLAG, &o->uneven},
+        {0, "symmetric", NULL, "fit on what the original network sees, not the compressed one", OPTION_FLAG,
+         &o->symmetric},
+        {0, "no-shortcut", NULL, "do not repair the sum of a residual block in its last convolution", OPTION_FLAG,
+         &o->no_shortcut},
+        {0, "reestimate", NULL, "restore each channel's mean and variance afterwards", OPTION_FLAG, &o->reestimate},
+        {0, "first", NULL, "also split convolutions that read the input of the network", OPTION_FLAG, &o->first},
+        {0, "keep", "LAYER", "leave this layer alone; may be repeated", OPTION_TEXTS, &args.keep},
+        {0, "samples", "N", "image patches for each convolution (default 32768)", OPTION_INT, &o->samples},
+        {0, "batch", "N", "images at once (default 64)", OPTION_INT, &o->batch},
+        {0, "ridge", "X", "pull towards the original weights (default 1e-3)", OPTION_REAL, &o->ridge},
+        {0, "seed", "N", "of the random choices (default 1)", OPTION_INT, &args.seed},
+        {0, "eval", "PATH", "measure the model before and after on these images", OPTION_TEXT, &args.eval},
+        {0, "labels", "FILE", "labels of the --eval images (default: their folders)", OPTION_TEXT, &args.images.labels},
+        {0, "min-top1", "PERCENT", "exit with status 5 when top-1 accuracy on --eval falls below", OPTION_REAL,
+         &args.min_top1},
+        IMAGE_OPTIONS(&args.images),
+        APP_OPTIONS(&a)};
+    const int parsed = parse_options(v, options, sizeof options / sizeof *options, argc, argv, &args.in, 1, &n);
+    if (parsed != PARSED)
+        return parsed;
+    if (n != 1)
+        return usage_error(v, "which model?");
+    if (!args.out || !args.calibration)
+        return usage_error(v, "%s", args.out ? "which images? --calibration PATH" : "where to? -o OUT.onnx");
+    if (args.min_top1 >= 0 && !args.eval)
+        return usage_error(v, "--min-top1 needs --eval PATH");
+    o->keep = args.keep.item;
+    o->n_keep = args.keep.n;
+    o->seed = (uint64_t)args.seed;
+    clv_status st = app_start(&a, v);
+    if (st == CLV_OK)
+        st = clv_report_create(&args.evaluation, &a.err);
+    if (st == CLV_OK)
+        st = compress(&a, &args);
+    clv_report_free(args.evaluation);
+    return app_finish(&a, st);
+}
+
+const verb verb_compress = {
+    .name = "compress",
+    .summary = "split a model's convolutions into cheaper ones, fitted to images",
+    .synopsis = "IN.onnx -o OUT.onnx --calibration PATH [options]",
+    .about =
+        "Folds BatchNorm, then replaces each convolution by a chain of cheaper ones, in order, so that the network\n"
+        "computes nearly the same on the calibration images. No labels and no training are needed. The result is\n"
+        "plain ONNX with the same inputs and outputs; the preprocessing is stored in it for the other verbs.\n",
+    .examples = "  cleave compress resnet20.onnx -o resnet20-sep.onnx --calibration train/ --preprocess cifar10\n"
+                "  cleave compress net.onnx -o net-sep.onnx --calibration photos/ --preprocess imagenet \\\n"
+                "      --multiplier 3 --keep conv1 --eval val/ --min-top1 70\n",
+    .run = run,
+};
