@@ -123,11 +123,15 @@ static void scatter(const plan *p, const float *t, size_t first, size_t n, float
     const clvi_conv_shape *s = &p->s;
     for (size_t v = 0; v < p->window; v++, t += p->width) {
         const int64_t i = (int64_t)v / s->kw * s->dh - s->pt, j = (int64_t)v % s->kw * s->dw - s->pl;
+        int64_t r = (int64_t)first / s->w, q = (int64_t)first % s->w;
         for (size_t u = 0; u < n; u++) {
-            const int64_t row = (int64_t)(first + u) / s->w * s->sh + i,
-                          column = (int64_t)(first + u) % s->w * s->sw + j;
+            const int64_t row = r * s->sh + i, column = q * s->sw + j;
             if (row >= 0 && row < s->oh && column >= 0 && column < s->ow)
                 y[row * s->ow + column] += t[u];
+            if (++q == s->w) {
+                q = 0;
+                r++;
+            }
         }
     }
 }

@@ -9,6 +9,7 @@
 
 #include "kernels/kernel_decls.h"
 
+#define INLINE     static inline __attribute__((always_inline))
 #define LANES      8
 #define MAX_PIECES 96
 #define MAX_EXTENT (INT32_MAX / 64) /* column arithmetic is in 32 bits */
@@ -43,7 +44,7 @@ static size_t cut(const clvi_im2col *p, size_t first, size_t n, size_t at, piece
 }
 
 /* Lanes l with 0 <= from + l < limit. */
-static inline __m256i lanes_inside(ptrdiff_t from, size_t limit)
+INLINE __m256i lanes_inside(ptrdiff_t from, size_t limit)
 {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     const __m256i at = _mm256_add_epi32(_mm256_set1_epi32((int)from), lane);
@@ -51,7 +52,7 @@ static inline __m256i lanes_inside(ptrdiff_t from, size_t limit)
 }
 
 /* x[column + l * stride] for the first `live` lanes inside [0, w), else zero. */
-static inline __m256 window(const float *x, size_t w, ptrdiff_t column, size_t stride, size_t live)
+INLINE __m256 window(const float *x, size_t w, ptrdiff_t column, const size_t stride, size_t live)
 {
     const __m256i use = lanes_inside(0, live);
     if (stride == 1)
@@ -70,17 +71,19 @@ static inline __m256 window(const float *x, size_t w, ptrdiff_t column, size_t s
     return _mm256_and_ps(_mm256_castsi256_ps(use), _mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8)));
 }
 
-static void fill(const clvi_im2col *p, const float *x, size_t k0, size_t k, const piece *pieces, size_t count, float *b)
+INLINE void fill(const clvi_im2col *p, const float *x, size_t k0, size_t k, const piece *pieces, size_t count, float *b,
+                 const size_t stride)
 {
+    const size_t h = p->h, w = p->w, dh = p->dh, dw = p->dw, nr = p->nr;
     size_t j = k0 % p->kw, i = k0 / p->kw % p->kh;
-    x += k0 / p->kw / p->kh * p->h * p->w;
-    for (size_t t = 0; t < k; t++, b += p->nr) {
+    x += k0 / p->kw / p->kh * h * w;
+    for (size_t t = 0; t < k; t++, b += nr) {
         for (size_t u = 0; u < count; u++) {
-            const ptrdiff_t row = pieces[u].row + (ptrdiff_t)(i * p->dh);
-            const ptrdiff_t column = pieces[u].column + (ptrdiff_t)(j * p->dw);
+            const size_t row = (size_t)pieces[u].row + i * dh; /* above h when negative */
+            const ptrdiff_t column = pieces[u].column + (ptrdiff_t)(j * dw);
             __m256 v = _mm256_setzero_ps();
-            if (pieces[u].live && row >= 0 && row < (ptrdiff_t)p->h)
-                v = window(x + (size_t)row * p->w, p->w, column, p->sw, pieces[u].live);
+            if (row < h)
+                v = window(x + row * w, w, column, stride, pieces[u].live);
             if (pieces[u].room >= LANES)
                 _mm256_storeu_ps(b + pieces[u].at, v);
             else
@@ -90,7 +93,7 @@ static void fill(const clvi_im2col *p, const float *x, size_t k0, size_t k, cons
             j = 0;
             if (++i == p->kh) {
                 i = 0;
-                x += p->h * p->w;
+                x += h * w;
             }
         }
     }
@@ -108,6 +111,11 @@ void clvk_im2col_f32__avx2(const clvi_im2col *p, const float *x, size_t k0, size
         const size_t begin = done;
         for (; done < n && count + p->nr <= MAX_PIECES; done += p->nr, at += k * p->nr)
             count += cut(p, first + done, n - done < p->nr ? n - done : p->nr, at, pieces + count);
-        fill(p, x, k0, k, pieces, count, b + begin * k);
+        if (p->sw == 1)
+            fill(p, x, k0, k, pieces, count, b + begin * k, 1);
+        else if (p->sw == 2)
+            fill(p, x, k0, k, pieces, count, b + begin * k, 2);
+        else
+            fill(p, x, k0, k, pieces, count, b + begin * k, p->sw);
     }
 }
