@@ -6,7 +6,7 @@
 #include "base/context.h"
 #include "base/size.h"
 #include "data/dataset.h"
-#include "data/preprocess.h"
+#include "data/preprocess_apply.h"
 
 #define CHUNK 64 /* items between two looks at the cancel flag */
 

@@ -89,25 +89,29 @@ static clv_status decode(struct jpeg_decompress_struct *info, clvi_image *image,
     return CLV_OK;
 }
 
+/* Where errors land. It has no variables of its own that a jump could leave undefined. */
+static clv_status decode_guarded(struct jpeg_decompress_struct *info, handler *h, clvi_image *image,
+                                 const uint8_t *bytes, size_t size, clv_error *err)
+{
+    if (setjmp(h->jump) != 0)
+        return FAIL(err, h->no_memory ? CLV_ERR_NOMEM : CLV_ERR_FORMAT, "JPEG: %s", h->message);
+    jpeg_create_decompress(info);
+    info->mem->max_memory_to_use = MAX_MEMORY;
+    info->progress = &h->progress;
+    return decode(info, image, bytes, size, err);
+}
+
 clv_status clvi_image_decode_jpeg(clvi_image *image, const uint8_t *bytes, size_t size, clv_error *err)
 {
     struct jpeg_decompress_struct info = {0};
     handler h = {0};
-    volatile clv_status st = CLV_OK;
 
     *image = (clvi_image){0};
     info.err = jpeg_std_error(&h.base);
     h.base.error_exit = on_error;
     h.base.emit_message = on_message;
     h.progress.progress_monitor = on_progress;
-    if (setjmp(h.jump) == 0) {
-        jpeg_create_decompress(&info);
-        info.mem->max_memory_to_use = MAX_MEMORY;
-        info.progress = &h.progress;
-        st = decode(&info, image, bytes, size, err);
-    } else {
-        st = FAIL(err, h.no_memory ? CLV_ERR_NOMEM : CLV_ERR_FORMAT, "JPEG: %s", h.message);
-    }
+    const clv_status st = decode_guarded(&info, &h, image, bytes, size, err);
     jpeg_destroy_decompress(&info);
     if (st != CLV_OK)
         clvi_image_free(image);

@@ -104,10 +104,17 @@ static clv_status decode(png_structp png, png_infop info, clvi_image *image, rea
     return CLV_OK;
 }
 
+/* Where errors land. It has no variables of its own that a jump could leave undefined. */
+static clv_status decode_guarded(png_structp png, png_infop info, clvi_image *image, reader *r, clv_error *err)
+{
+    if (setjmp(png_jmpbuf(png)) != 0)
+        return FAIL(err, strstr(r->message, "emory") ? CLV_ERR_NOMEM : CLV_ERR_FORMAT, "PNG: %s", r->message);
+    return decode(png, info, image, r, err);
+}
+
 clv_status clvi_image_decode_png(clvi_image *image, const uint8_t *bytes, size_t size, clv_error *err)
 {
     reader r = {.bytes = bytes, .size = size};
-    volatile clv_status st = CLV_OK;
 
     *image = (clvi_image){0};
     png_structp png =
@@ -117,10 +124,7 @@ clv_status clvi_image_decode_png(clvi_image *image, const uint8_t *bytes, size_t
         png_destroy_read_struct(&png, NULL, NULL);
         return FAIL(err, CLV_ERR_NOMEM, "PNG decoder");
     }
-    if (setjmp(png_jmpbuf(png)) == 0)
-        st = decode(png, info, image, &r, err);
-    else
-        st = FAIL(err, strstr(r.message, "emory") ? CLV_ERR_NOMEM : CLV_ERR_FORMAT, "PNG: %s", r.message);
+    const clv_status st = decode_guarded(png, info, image, &r, err);
     png_destroy_read_struct(&png, &info, NULL);
     if (st != CLV_OK)
         clvi_image_free(image);

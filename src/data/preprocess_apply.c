@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One picture through resize, crop and normalisation. */
+#include "data/preprocess_apply.h"
 #include "base/status.h"
-#include "data/preprocess.h"
 #include "data/resize.h"
 
 /* The stages of one picture: resized to h x w, then the window [out_h, out_w] at (top, left) of it; what of the window
@@ -91,4 +91,15 @@ clv_status clvi_preprocess_apply(const clv_preprocess *p, const clvi_image *imag
     normalise(out, p, &resized, &g);
     clvi_image_free(&resized);
     return CLV_OK;
+}
+
+clv_preprocess clvi_preprocess_swapped_order(const clv_preprocess *p)
+{
+    clv_preprocess q = *p;
+    q.order = p->order == CLV_RGB ? CLV_BGR : CLV_RGB;
+    for (int c = 0; c < 3; c++) {
+        q.mean[c] = p->mean[2 - c];
+        q.std[c] = p->std[2 - c];
+    }
+    return q;
 }

@@ -8,7 +8,8 @@
 #include <string.h>
 
 #include "base/status.h"
-#include "data/preprocess.h"
+#include "cleave/data.h"
+#include "data/image.h"
 
 #define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 

@@ -53,7 +53,6 @@ static clv_status read_tensor(float *out, const clv_dataset *dataset, const clvi
 
 static const clvi_source pixel_arrays = {.image = read_image}, tensors = {.tensor = read_tensor};
 
-/* Every float32 value of 4 bytes is taken as it is: the machine is little-endian, which cmake/ checks nowhere else. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "arrays are read as they lie in the file");
 
 /* Turns dataset->range, an array named `name`, into items. */

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "data/check.h"
-#include "data/preprocess.h"
+#include "data/preprocess_apply.h"
+#include "data/scale_check.h"
 
 static clv_preprocess preset(const char *name)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "data/check.h"
+#include "data/scale_check.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The presets, and what makes a preprocessing sensible. */
-#include "data/preprocess.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/status.h"
+#include "cleave/data.h"
+#include "data/image.h"
 
 /* clang-format off */
 #define IMAGENET_MEAN {0.485f, 0.456f, 0.406f}
@@ -79,15 +81,4 @@ clv_status clv_preprocess_check(const clv_preprocess *p, clv_error *err)
         return FAIL(err, CLV_ERR_ARG, "preprocessing: resize %d, resize to %dx%d and letterbox %d exclude each other",
                     p->resize, p->resize_h, p->resize_w, p->letterbox);
     return CLV_OK;
-}
-
-clv_preprocess clvi_preprocess_swapped_order(const clv_preprocess *p)
-{
-    clv_preprocess q = *p;
-    q.order = p->order == CLV_RGB ? CLV_BGR : CLV_RGB;
-    for (int c = 0; c < 3; c++) {
-        q.mean[c] = p->mean[2 - c];
-        q.std[c] = p->std[2 - c];
-    }
-    return q;
 }

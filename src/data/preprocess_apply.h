@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What preprocessing does to a picture: its geometry, its arithmetic, and its twin with the channels exchanged. */
-#ifndef CLVI_DATA_PREPROCESS_H
-#define CLVI_DATA_PREPROCESS_H
+#ifndef CLVI_DATA_PREPROCESS_APPLY_H
+#define CLVI_DATA_PREPROCESS_APPLY_H
 
 #include "cleave/data.h"
 #include "data/image.h"

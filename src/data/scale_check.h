@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Noticing a preprocessing that does not suit what a trained network usually takes. */
-#ifndef CLVI_DATA_CHECK_H
-#define CLVI_DATA_CHECK_H
+#ifndef CLVI_DATA_SCALE_CHECK_H
+#define CLVI_DATA_SCALE_CHECK_H
 
 #include "cleave/data.h"
 
