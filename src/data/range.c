@@ -2,6 +2,7 @@
 #include "data/range.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,6 +21,15 @@ clv_status clvi_range_of_file(clvi_range *range, const char *path, clv_error *er
     return CLV_OK;
 }
 
+clv_status clvi_range_open(clvi_range *range, const char *path, clv_error *err)
+{
+    TRY(clvi_range_of_file(range, path, err));
+    range->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (range->fd < 0)
+        return FAIL(err, CLV_ERR_IO, "cannot open \"%s\": %s", path, strerror(errno));
+    return CLV_OK;
+}
+
 clv_status clvi_range_read(const clvi_range *range, void *to, size_t n, uint64_t at, clv_error *err)
 {
     if (at > range->size || n > range->size - at)
@@ -32,8 +42,8 @@ clv_status clvi_range_read(const clvi_range *range, void *to, size_t n, uint64_t
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            return FAIL(err, CLV_ERR_IO, "cannot read the unpacked \"%s\": %s", range->path,
-                        got < 0 ? strerror(errno) : "it is too short");
+            return FAIL(err, CLV_ERR_IO, "cannot read \"%s\": %s", range->path,
+                        got < 0 ? strerror(errno) : "it became shorter");
         done += (size_t)got;
     }
     return CLV_OK;

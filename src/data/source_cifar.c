@@ -52,20 +52,22 @@ clv_status clvi_cifar_add_file(clv_dataset *dataset, const char *path, const cha
 {
     clvi_range range;
     bool fits = false;
+    clv_status st = CLV_OK;
     dataset->source = &records;
-    TRY(clvi_range_of_file(&range, path, err));
-    for (size_t labels = 1; labels <= 2 && !fits; labels++)
-        if (range.size > 0 && range.size % (labels + PIXELS) == 0) {
-            fits = true;
-            TRY(add_records(dataset, &range, name, labels, &fits, err));
-        }
-    if (!fits)
-        return FAIL(
+    TRY(clvi_range_open(&range, path, err));
+    for (size_t labels = 1; labels <= 2 && !fits && st == CLV_OK; labels++) {
+        fits = range.size > 0 && range.size % (labels + PIXELS) == 0;
+        if (fits)
+            st = add_records(dataset, &range, name, labels, &fits, err);
+    }
+    if (st == CLV_OK && !fits)
+        st = FAIL(
             err, CLV_ERR_DATA,
             "\"%s\": its %llu bytes are neither CIFAR-10 records (%d bytes, labels 0 to 9) nor CIFAR-100 records (%d "
             "bytes, labels 0 to 19 and 0 to 99)",
             path, (unsigned long long)range.size, 1 + PIXELS, 2 + PIXELS);
-    return CLV_OK;
+    clvi_range_close(&range);
+    return st;
 }
 
 clv_status clvi_open_cifar(clv_dataset *dataset, clv_error *err)

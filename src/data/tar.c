@@ -14,12 +14,13 @@
 clv_status clvi_tar_open(clvi_tar *tar, const char *path, clv_error *err)
 {
     *tar = (clvi_tar){0};
-    return clvi_range_of_file(&tar->range, path, err);
+    return clvi_range_open(&tar->range, path, err);
 }
 
 void clvi_tar_close(clvi_tar *tar)
 {
     clvi_str_free(&tar->name);
+    clvi_range_close(&tar->range);
 }
 
 /* Octal digits between spaces and a NUL, or base 256 when the first bit is set. */
