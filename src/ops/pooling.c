@@ -149,7 +149,7 @@ static void max_planes_general(void *ctx, int64_t begin, int64_t end)
     for (int64_t i = begin; i < end; i++) {
         for (int64_t o = 0; o < s->out_size; o++) {
             const int64_t at[3] = {o / (s->out[1] * s->out[2]), o / s->out[2] % s->out[1], o % s->out[2]};
-            double best = -INFINITY;
+            double best = -HUGE_VAL;
             int64_t best_at = -1;
             for (int64_t k = 0; k < s->kernel[0] * s->kernel[1] * s->kernel[2]; k++) {
                 const int64_t tap[3] = {k / (s->kernel[1] * s->kernel[2]), k / s->kernel[2] % s->kernel[1],

@@ -139,10 +139,10 @@ static float reduce_f32(const reduce_plan *p, const float *x)
 {
     double max = 0;
     if (p->kind == LOG_SUM_EXP) {
-        max = fold_f32(p, MAX, -INFINITY, 0, x);
+        max = fold_f32(p, MAX, -HUGE_VAL, 0, x);
         max = isfinite(max) ? max : 0;
     }
-    const double start = p->kind == MAX ? -INFINITY : p->kind == MIN ? INFINITY : p->kind == PROD ? 1 : 0;
+    const double start = p->kind == MAX ? -HUGE_VAL : p->kind == MIN ? HUGE_VAL : p->kind == PROD ? 1 : 0;
     const double acc = fold_f32(p, p->kind, start, max, x);
     switch (p->kind) {
     case MEAN:
