@@ -12,6 +12,8 @@
 #include "compress/reestimate.h"
 #include "compress/sites.h"
 #include "graph/passes.h"
+#include "measure/baseline.h"
+#include "measure/preprocess.h"
 #include "report/report.h"
 #include "runtime/count.h"
 #include "runtime/passes.h"
@@ -195,14 +197,16 @@ static clv_status record(job *j, clv_error *err)
 {
     char preprocess[512], recipe[512];
     const clv_compress_opts *o = j->opts;
-    TRY(clv_preprocess_format(j->calibration.preprocess, preprocess, sizeof preprocess, err));
     (void)snprintf(
         recipe, sizeof recipe,
         "form=%s method=%s multiplier=%.9g uneven=%d symmetric=%d shortcut=%d reestimate=%d first=%d samples=%lld "
         "batch=%lld ridge=%.9g seed=%llu",
         o->form, o->method, o->multiplier, o->uneven, o->symmetric, !o->no_shortcut, o->reestimate, o->first,
         (long long)o->samples, (long long)o->batch, o->ridge, (unsigned long long)o->seed);
-    TRY(clvi_graph_set_metadata(j->graph, "cleave.preprocess", preprocess, err));
+    if (j->calibration.preprocess) {
+        TRY(clv_preprocess_format(j->calibration.preprocess, preprocess, sizeof preprocess, err));
+        TRY(clvi_graph_set_metadata(j->graph, CLVI_PREPROCESS_KEY, preprocess, err));
+    }
     return clvi_graph_set_metadata(j->graph, "cleave.compress", recipe, err);
 }
 
@@ -224,6 +228,8 @@ static clv_status run(job *j, clv_report *report, clv_error *err)
     TRY(clvi_shapes_infer(&j->shapes, j->original, &j->calibration.input, 1, err));
     TRY(clvi_sites_find(&j->sites, j->original, &j->shapes, err));
     TRY(choose_sites(j, err));
+    TRY(clvi_baseline_check(j->original, j->calibration.data, j->calibration.preprocess, j->context,
+                            report ? clvi_report_object(clvi_report_root(report), "baseline") : NULL, err));
     TRY(clvi_targets_collect(&j->targets, j->original, &j->sites, &j->calibration, err));
     if (report)
         j->layers = clvi_report_table(clvi_report_root(report), "layers");
@@ -252,16 +258,13 @@ clv_status clvi_compress(clvi_graph **out, const clvi_graph *graph, clv_dataset 
                          const clv_preprocess *preprocess, const clv_compress_opts *opts, clv_context *context,
                          clv_report *report, clv_error *err)
 {
-    clv_preprocess stored;
+    clv_preprocess resolved;
     clv_status st;
     job j = {.opts = opts, .context = context};
     *out = NULL;
-    if (!preprocess) {
-        const char *text = clvi_graph_metadata(graph, "cleave.preprocess");
-        if (!text)
-            return FAIL(err, CLV_ERR_ARG, "the model does not say how images become its input: give a preprocessing");
-        TRY(clv_preprocess_parse(&stored, text, err));
-        preprocess = &stored;
+    if (!clv_dataset_is_tensor(calibration)) {
+        TRY(clvi_preprocess_resolve(&resolved, graph, preprocess, err));
+        preprocess = &resolved;
     }
     if ((st = check_options(&j, err)) != CLV_OK || (st = clvi_graph_clone(&j.original, graph, err)) != CLV_OK ||
         (st = clvi_pass_fold_constants(j.original, err)) != CLV_OK ||

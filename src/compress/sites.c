@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/half.h"
+#include "measure/conv_facts.h"
 
 /* The values that `value` is computed from: mark[n_values], value itself included. Nodes stand in topological order, so
  * one backward sweep is enough. */
@@ -74,41 +75,16 @@ static const float *constant_floats(clvi_arena *arena, const clv_tensor *tensor)
 static clv_status describe(clvi_site *site, const clvi_graph *graph, clvi_arena *arena, const clvi_shapes *shapes,
                            clv_error *err)
 {
-    clvi_node *node = site->node;
-    const clv_tensor *x = &shapes->values[site->x];
-    const int32_t weight = node->n_in > 1 ? node->in[1] : CLVI_NONE;
+    const clvi_node *node = site->node;
+    clvi_conv_facts facts;
+    TRY(clvi_conv_facts_of(&facts, graph, node, shapes, err));
+    site->kept = facts.kept;
+    site->shape = facts.shape;
+    site->conv = facts.conv;
+    if (site->kept)
+        return CLV_OK;
     const int32_t bias = node->n_in > 2 ? node->in[2] : CLVI_NONE;
-    if (x->rank < 0 || shapes->values[site->y].rank < 0) {
-        site->kept = "an operator before it cannot be run";
-        return CLV_OK;
-    }
-    if (x->rank != 3 && x->rank != 4) {
-        site->kept = "only 1-D and 2-D convolutions are split";
-        return CLV_OK;
-    }
-    if (weight == CLVI_NONE || !graph->values[weight].constant ||
-        (bias != CLVI_NONE && !graph->values[bias].constant)) {
-        site->kept = "its weights are computed, not constant";
-        return CLV_OK;
-    }
-    const clv_tensor *w = graph->values[weight].constant;
-    TRY(clvi_conv_shape_of(graph, node, x, w, &site->shape, err));
-    const clvi_conv_shape *s = &site->shape;
-    site->conv = (clvi_conv){.o = s->o,
-                             .c = s->c,
-                             .groups = s->groups,
-                             .kh = s->kh,
-                             .kw = s->kw,
-                             .sh = s->sh,
-                             .sw = s->sw,
-                             .dh = s->dh,
-                             .dw = s->dw,
-                             .pt = s->pt,
-                             .pl = s->pl,
-                             .pb = s->pb,
-                             .pr = s->pr,
-                             .rank = s->rank};
-    site->conv.w = constant_floats(arena, w);
+    site->conv.w = constant_floats(arena, graph->values[node->in[1]].constant);
     if (bias != CLVI_NONE)
         site->conv.bias = constant_floats(arena, graph->values[bias].constant);
     if (!site->conv.w || (bias != CLVI_NONE && !site->conv.bias))
