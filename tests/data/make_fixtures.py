@@ -30,7 +30,7 @@ def resize():
     for h, w in [(15, 11), (34, 40), (7, 31), (23, 6), (1, 1), (2, 60), (22, 32)]:
         arrays[f"pil_{h}x{w}"] = np.asarray(Image.fromarray(a).resize((w, h), Image.BILINEAR))
         t = torch.from_numpy(a.astype(np.float64).transpose(2, 0, 1)[None])
-        if h * w < 1000:
+        if h * w < 600:
             plain = torch.nn.functional.interpolate(t, size=(h, w), mode="bilinear", align_corners=False)
             arrays[f"plain_{h}x{w}"] = plain[0].numpy().transpose(1, 2, 0).astype(np.float32)
     np.savez_compressed(os.path.join(OUT, "resize.npz"), **arrays)

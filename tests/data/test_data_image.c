@@ -157,7 +157,7 @@ static void resized_as_pillow_does(void **state)
 /* torch's interpolate in double, not rounded: rounding to bytes is at most 1/2 away. */
 static void plain_resize_is_half_pixel_bilinear(void **state)
 {
-    static const int sizes[][2] = {{15, 11}, {7, 31}, {23, 6}, {1, 1}, {2, 60}, {22, 32}};
+    static const int sizes[][2] = {{15, 11}, {7, 31}, {23, 6}, {1, 1}, {2, 60}};
     clv_tensor t = stored(FIXTURES "resize.npz", "input");
     const clvi_image in = as_image(&t);
     (void)state;
