@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/size.h"
 
@@ -77,6 +78,21 @@ char *clvi_strdup(const char *text)
     if (copy)
         memcpy(copy, text, n);
     return copy;
+}
+
+size_t clvi_mem_physical(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    size_t bytes = SIZE_MAX;
+    unsigned long long limit; /* cgroup v2: a number or "max" */
+    if (pages > 0 && page > 0 && !clvi_mul((size_t)pages, (size_t)page, &bytes))
+        bytes = SIZE_MAX;
+    FILE *f = fopen("/sys/fs/cgroup/memory.max", "r");
+    if (f && fscanf(f, "%llu", &limit) == 1 && limit < bytes)
+        bytes = (size_t)limit;
+    if (f)
+        (void)fclose(f);
+    return bytes;
 }
 
 long clvi_mem_live(void)

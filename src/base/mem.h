@@ -25,6 +25,10 @@ void clvi_free(void *block);
 
 char *clvi_strdup(const char *text);
 
+/* Bytes of memory of this machine, or of this process's cgroup where that is less. A block larger than this may well be
+ * granted by the system and then get the process killed when it is written. SIZE_MAX when unknown. */
+size_t clvi_mem_physical(void);
+
 /* Test hooks. Blocks alive now; allocations made so far; and let only the next n allocations succeed
  * (negative: all). Process-wide, for tests only. */
 long clvi_mem_live(void);

@@ -71,6 +71,16 @@ static clv_status choose_steps(clvi_plan *plan, clv_error *err)
     return CLV_OK;
 }
 
+/* Sizes come from the file and the caller: more than the machine has is refused here, not when it is written. */
+static clv_status big_block(void **out, size_t bytes, const char *what, clv_error *err)
+{
+    const size_t available = clvi_mem_physical();
+    if (bytes > available || !(*out = clvi_alloc(bytes)))
+        return FAIL(err, CLV_ERR_NOMEM, "%s need %.3g MB, the machine has %.3g MB", what, (double)bytes * 1e-6,
+                    (double)available * 1e-6);
+    return CLV_OK;
+}
+
 /* Packed weights and the shared scratch. Before activations have addresses, so data != NULL still means constant. */
 static clv_status prepare_steps(clvi_plan *plan, clv_error *err)
 {
@@ -88,8 +98,7 @@ static clv_status prepare_steps(clvi_plan *plan, clv_error *err)
     }
     if (work == 0)
         return CLV_OK;
-    if (!(plan->work = clvi_alloc(work)))
-        return FAIL(err, CLV_ERR_NOMEM, "%zu bytes of scratch", work);
+    TRY(big_block(&plan->work, work, "scratch", err));
     for (size_t s = 0; s < plan->n_steps; s++)
         plan->steps[s].call.work = plan->work;
     return CLV_OK;
@@ -220,9 +229,7 @@ static clv_status place_all(placement *p, clv_error *err)
         place_step(p, s);
     place_returns(p);
     TRY(clvi_memory_plan(p->items, p->n_items, &plan->block_bytes, err));
-    if (!(plan->block = clvi_alloc(plan->block_bytes)))
-        return FAIL(err, CLV_ERR_NOMEM, "%zu bytes of activations", plan->block_bytes);
-    return CLV_OK;
+    return big_block(&plan->block, plan->block_bytes, "activations", err);
 }
 
 static void *address(const placement *p, int32_t item)

@@ -74,6 +74,14 @@ static void arena_objects_are_apart(void **state)
     assert_int_equal(clvi_mem_live(), live);
 }
 
+static void memory_of_the_machine_is_known(void **state)
+{
+    (void)state;
+    const size_t bytes = clvi_mem_physical();
+    assert_true(bytes > 16u << 20);
+    assert_true(bytes < (size_t)1 << 50);
+}
+
 static void allocation_can_be_made_to_fail(void **state)
 {
     (void)state;
@@ -237,6 +245,7 @@ int main(void)
         cmocka_unit_test(fail_keeps_one_printable_line),
         cmocka_unit_test(sizes_are_checked),
         cmocka_unit_test(arena_objects_are_apart),
+        cmocka_unit_test(memory_of_the_machine_is_known),
         cmocka_unit_test(allocation_can_be_made_to_fail),
         cmocka_unit_test(pool_runs_every_task_once),
         cmocka_unit_test(random_numbers_are_reproducible),

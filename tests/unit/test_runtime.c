@@ -433,6 +433,13 @@ static void huge_constants_are_not_folded(void **state)
     assert_int_equal(shapes.values[y].dims[1], 1 << 21);
     assert_null(shapes.values[y].data);
     clvi_shapes_free(&shapes);
+    clvi_session *session = NULL;
+    clv_tensor out;
+    clv_error err = {0};
+    assert_int_equal(clvi_session_create(&session, graph, NULL, NULL, &err), CLV_OK);
+    assert_int_equal(clvi_session_run(session, NULL, 0, &out, &err), CLV_ERR_NOMEM);
+    assert_non_null(strstr(err.msg, "activations"));
+    clvi_session_free(session);
     assert_int_equal(clvi_mem_live(), live);
     clvi_graph_free(graph);
 }
