@@ -62,6 +62,7 @@ static void space_free(space *s)
     clvi_free(s->lk);
     clvi_free(s->sht);
     clvi_free(s->bt);
+    *s = (space){0};
 }
 
 /* a[q, width] = (Lc (x) Lk)^-1 a */
@@ -263,7 +264,7 @@ static clv_status solve(space *s, double total, const clvi_fit_opts *opts, doubl
     const clvi_structure structure = {s, params, project, pull};
     clvi_lbfgs_opts lbfgs = clvi_lbfgs_opts_default();
     clvi_lbfgs_result result;
-    double best = INFINITY;
+    double best = HUGE_VAL;
     clvi_varpro *v = NULL;
     clv_status st = CLV_OK;
     double *trial = clvi_alloc_array(params, sizeof *trial);

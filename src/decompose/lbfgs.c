@@ -60,7 +60,7 @@ static trial try_step(line *l, double t)
     trial r = {t, l->objective(l->arg, l->next, l->grad), 0};
     r.slope = isfinite(r.f) ? dot(l->grad, l->p, l->n) : 0;
     if (!isfinite(r.f) || !isfinite(r.slope))
-        r.f = INFINITY;
+        r.f = HUGE_VAL;
     return r;
 }
 
@@ -92,7 +92,7 @@ static bool low_enough(const line *l, trial r)
 static trial search(line *l, double t)
 {
     const trial none = {0, l->f0, l->slope0};
-    trial low = none, high = {0, INFINITY, 0};
+    trial low = none, high = {0, HUGE_VAL, 0};
     bool bracketed = false;
     for (int i = 0; i < MAX_TRIALS; i++) {
         const trial r = try_step(l, t);
@@ -173,7 +173,7 @@ static clv_status minimise(double *x, double *grad, double *p, line *l, memory *
     double past[WINDOW];
     const size_t n = l->n;
     for (int i = 0; i < WINDOW; i++)
-        past[i] = INFINITY;
+        past[i] = HUGE_VAL;
     while (result->iterations < opts->max_iterations && largest(grad, n) > opts->g_tolerance) {
         if (context)
             TRY(clvi_check_cancel(context, err));

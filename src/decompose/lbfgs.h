@@ -9,7 +9,7 @@
 #include "base/context.h"
 #include "base/status.h"
 
-/* f(x) and its gradient; INFINITY where f is not defined (the line search then steps back; grad is not read). */
+/* f(x) and its gradient; HUGE_VAL where f is not defined (the line search then steps back; grad is not read). */
 typedef double (*clvi_objective)(void *arg, const double *x, double *grad);
 
 typedef struct clvi_lbfgs_opts {

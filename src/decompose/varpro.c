@@ -79,7 +79,7 @@ double clvi_varpro_evaluate(void *varpro, const double *theta, double *grad)
     clvi_varpro *v = varpro;
     const double energy = eliminate(v, theta);
     if (!(energy >= 0))
-        return INFINITY;
+        return HUGE_VAL;
     clvi_syrk(v->pool, (clvi_out){v->ptp, v->m}, 0, 1, clvi_view_of(v->pt, v->m, v->n, v->n));
     v->structure->pull(v->structure->self, theta, v->pt, v->ptp, v->sbct, grad);
     for (size_t i = 0; i < v->structure->params; i++)

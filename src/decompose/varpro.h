@@ -36,7 +36,7 @@ clv_status clvi_varpro_create(clvi_varpro **out, const clvi_structure *structure
                               double total, clvi_pool *pool, clv_error *err);
 void clvi_varpro_free(clvi_varpro *v); /* NULL-safe */
 
-/* f(theta) / total, with gradient: a clvi_objective whose arg is the clvi_varpro. INFINITY when G is singular. */
+/* f(theta) / total, with gradient: a clvi_objective whose arg is the clvi_varpro. HUGE_VAL when G is singular. */
 double clvi_varpro_evaluate(void *varpro, const double *theta, double *grad);
 
 /* Minimise from theta by L-BFGS: opts->max_iterations at most. f of the result is relative to total. context may be
