@@ -234,7 +234,7 @@ static void cholesky_and_its_solves(void **state)
 static void cholesky_refuses_what_is_not_positive(void **state)
 {
     (void)state;
-    double a[4] = {1, 2, 2, 1}, nan[4] = {1, 0, NAN, 1};
+    double a[4] = {1, 2, 2, 1}, nan[4] = {1, 0, (double)NAN, 1};
     clv_error err = {0};
     assert_int_equal(clvi_cholesky(a, 2, 2, &err), CLV_ERR_NUMERIC);
     assert_non_null(strstr(err.msg, "not positive definite"));
@@ -317,7 +317,7 @@ static void singular_values(void **state)
             clvi_free(s);
             clvi_free(vt);
         }
-    double bad[2] = {1, INFINITY}, s1[1], u1[1], v1[2];
+    double bad[2] = {1, HUGE_VAL}, s1[1], u1[1], v1[2];
     assert_int_equal(clvi_svd(bad, 1, 2, u1, s1, v1, NULL), CLV_ERR_NUMERIC);
 }
 
@@ -377,7 +377,7 @@ static void ridge_shrinks_to_the_prior(void **state)
     const clvi_ridge strong = {s, h, w, m, n, 1e9};
     assert_int_equal(clvi_ridge_solve(NULL, &strong, x, NULL), CLV_OK);
     assert_true(distance(x, w, m * n) < 1e-4 * norm(w, m * n));
-    h[3] = NAN;
+    h[3] = (double)NAN;
     assert_int_equal(clvi_ridge_solve(NULL, &problem, x, NULL), CLV_ERR_NUMERIC);
     clvi_free(s);
     clvi_free(h);

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* L-BFGS on functions with known minima, and the gradient of variable projection against differences. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "decompose/lbfgs.h"
+#include "decompose/varpro.h"
+
+typedef struct counted {
+    size_t n;
+    int calls;
+} counted;
+
+static double rosenbrock(void *arg, const double *x, double *g)
+{
+    counted *c = arg;
+    double f = 0;
+    c->calls++;
+    memset(g, 0, c->n * sizeof *g);
+    for (size_t i = 0; i + 1 < c->n; i++) {
+        const double a = x[i + 1] - x[i] * x[i], b = 1 - x[i];
+        f += 100 * a * a + b * b;
+        g[i] += -400 * a * x[i] - 2 * b;
+        g[i + 1] += 200 * a;
+    }
+    return f;
+}
+
+/* sum i x_i^2, condition number n */
+static double ellipsoid(void *arg, const double *x, double *g)
+{
+    counted *c = arg;
+    double f = 0;
+    c->calls++;
+    for (size_t i = 0; i < c->n; i++) {
+        f += (double)(i + 1) * x[i] * x[i];
+        g[i] = 2 * (double)(i + 1) * x[i];
+    }
+    return f;
+}
+
+/* -log barrier: infinite outside x > 0; minimum at 1. */
+static double barrier(void *arg, const double *x, double *g)
+{
+    counted *c = arg;
+    double f = 0;
+    c->calls++;
+    for (size_t i = 0; i < c->n; i++) {
+        if (x[i] <= 0)
+            return HUGE_VAL;
+        f += x[i] - log(x[i]);
+        g[i] = 1 - 1 / x[i];
+    }
+    return f;
+}
+
+static double never(void *arg, const double *x, double *g)
+{
+    (void)arg;
+    g[0] = x[0];
+    return (double)NAN;
+}
+
+static clvi_lbfgs_opts tight(int iterations)
+{
+    clvi_lbfgs_opts o = clvi_lbfgs_opts_default();
+    o.max_iterations = iterations;
+    o.f_tolerance = 0;
+    o.g_tolerance = 1e-9;
+    return o;
+}
+
+static void finds_known_minima(void **state)
+{
+    (void)state;
+    const clvi_objective functions[] = {rosenbrock, ellipsoid, barrier};
+    const double starts[] = {-1.2, 3, 0.01}, minima[] = {1, 0, 1};
+    const size_t sizes[] = {2, 10, 101};
+    for (size_t k = 0; k < 3; k++)
+        for (size_t s = 0; s < 3; s++) {
+            double x[101];
+            counted c = {sizes[s], 0};
+            clvi_lbfgs_result r;
+            const clvi_lbfgs_opts o = tight(2000);
+            for (size_t i = 0; i < c.n; i++)
+                x[i] = k == 0 && i % 2 ? 1 : starts[k];
+            assert_int_equal(clvi_lbfgs(x, c.n, functions[k], &c, &o, &r, NULL, NULL), CLV_OK);
+            for (size_t i = 0; i < c.n; i++)
+                assert_true(fabs(x[i] - minima[k]) < 1e-5);
+            assert_int_equal(r.evaluations, c.calls);
+            assert_true(r.iterations < 1000 && r.evaluations < 2 * r.iterations + 20);
+        }
+}
+
+static void never_rises_and_stops_when_told(void **state)
+{
+    (void)state;
+    double last = HUGE_VAL;
+    for (int iterations = 0; iterations < 30; iterations += 3) {
+        double x[10];
+        counted c = {10, 0};
+        clvi_lbfgs_result r;
+        const clvi_lbfgs_opts o = tight(iterations);
+        for (size_t i = 0; i < 10; i++)
+            x[i] = -1.2;
+        assert_int_equal(clvi_lbfgs(x, 10, rosenbrock, &c, &o, &r, NULL, NULL), CLV_OK);
+        assert_int_equal(r.iterations, iterations);
+        assert_true(r.f <= last);
+        last = r.f;
+    }
+}
+
+static void bad_starts_and_short_memory(void **state)
+{
+    (void)state;
+    double x[2] = {-1, 2}, g = 0;
+    counted c = {2, 0};
+    clvi_lbfgs_result r;
+    const clvi_lbfgs_opts o = clvi_lbfgs_opts_default();
+    assert_int_equal(clvi_lbfgs(x, 2, barrier, &c, &o, &r, NULL, NULL), CLV_ERR_NUMERIC);
+    assert_int_equal(clvi_lbfgs(&g, 1, never, &c, &o, &r, NULL, NULL), CLV_ERR_NUMERIC);
+    assert_int_equal(clvi_lbfgs(&g, 0, ellipsoid, &(counted){0, 0}, &o, &r, NULL, NULL), CLV_OK);
+    const long live = clvi_mem_live();
+    for (long permitted = 0; permitted < 2; permitted++) {
+        clvi_mem_fail_after(permitted);
+        assert_int_equal(clvi_lbfgs(x, 2, barrier, &c, &o, &r, NULL, NULL), CLV_ERR_NOMEM);
+        clvi_mem_fail_after(-1);
+        assert_int_equal(clvi_mem_live(), live);
+    }
+}
+
+/* The unstructured B: theta is B^T[m, q] itself. */
+typedef struct dense {
+    size_t m, q, n;
+    double *s, *ht; /* [q, q], [q, n] */
+} dense;
+
+static void dense_project(const void *self, const double *theta, double *sbct, double *g)
+{
+    const dense *d = self;
+    for (size_t a = 0; a < d->m; a++) {
+        for (size_t j = 0; j < d->q; j++) {
+            sbct[a * (d->q + d->n) + j] = 0;
+            for (size_t l = 0; l < d->q; l++)
+                sbct[a * (d->q + d->n) + j] += theta[a * d->q + l] * d->s[l * d->q + j];
+        }
+        for (size_t i = 0; i < d->n; i++) {
+            sbct[a * (d->q + d->n) + d->q + i] = 0;
+            for (size_t l = 0; l < d->q; l++)
+                sbct[a * (d->q + d->n) + d->q + i] += theta[a * d->q + l] * d->ht[l * d->n + i];
+        }
+    }
+    for (size_t a = 0; a < d->m; a++)
+        for (size_t b = 0; b <= a; b++) {
+            g[a * d->m + b] = 0;
+            for (size_t j = 0; j < d->q; j++)
+                g[a * d->m + b] += sbct[a * (d->q + d->n) + j] * theta[b * d->q + j];
+        }
+}
+
+static void dense_pull(const void *self, const double *theta, const double *pt, const double *ptp, const double *sbct,
+                       double *grad)
+{
+    const dense *d = self;
+    (void)theta;
+    for (size_t a = 0; a < d->m; a++)
+        for (size_t j = 0; j < d->q; j++) {
+            double sum = 0;
+            for (size_t i = 0; i < d->n; i++)
+                sum -= pt[a * d->n + i] * d->ht[j * d->n + i];
+            for (size_t b = 0; b < d->m; b++)
+                sum += ptp[a * d->m + b] * sbct[b * (d->q + d->n) + j];
+            grad[a * d->q + j] = 2 * sum;
+        }
+}
+
+static void the_gradient_is_that_of_differences(void **state)
+{
+    (void)state;
+    clvi_rng rng;
+    double s[12 * 12] = {0}, ht[12 * 5], root[12 * 12], theta[4 * 12], grad[4 * 12], none[4 * 12];
+    dense d = {4, 12, 5, s, ht};
+    const clvi_structure structure = {&d, 4 * 12, dense_project, dense_pull};
+    clvi_varpro *v;
+    clvi_rng_seed(&rng, 2);
+    for (size_t i = 0; i < 12 * 12; i++)
+        root[i] = clvi_rng_normal(&rng);
+    for (size_t i = 0; i < 12; i++)
+        for (size_t j = 0; j < 12; j++)
+            for (size_t l = 0; l < 12; l++)
+                s[i * 12 + j] += root[i * 12 + l] * root[j * 12 + l];
+    for (size_t i = 0; i < 12 * 5; i++)
+        ht[i] = clvi_rng_normal(&rng);
+    for (size_t i = 0; i < 4 * 12; i++)
+        theta[i] = clvi_rng_normal(&rng);
+    assert_int_equal(clvi_varpro_create(&v, &structure, 4, 12, 5, 7.0, NULL, NULL), CLV_OK);
+    assert_true(clvi_varpro_evaluate(v, theta, grad) < 1);
+    double scale = 0;
+    for (size_t i = 0; i < 4 * 12; i++)
+        scale = fmax(scale, fabs(grad[i]));
+    for (size_t i = 0; i < 4 * 12; i++) { /* fourth-order differences */
+        const double h = 1e-3, x = theta[i];
+        double f[4];
+        const double at[4] = {x - 2 * h, x - h, x + h, x + 2 * h};
+        for (int k = 0; k < 4; k++) {
+            theta[i] = at[k];
+            f[k] = clvi_varpro_evaluate(v, theta, none);
+        }
+        theta[i] = x;
+        const double slope = (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * h);
+        assert_true(fabs(slope - grad[i]) <= 1e-6 * scale);
+    }
+    clvi_varpro_free(v);
+}
+
+static void dependent_filters_do_not_break_it(void **state)
+{
+    (void)state;
+    double s[4] = {2, 0.5, 0.5, 1}, ht[2] = {1, -1}, theta[6] = {1, 2, 2, 4, 0, 0}, grad[6];
+    dense d = {3, 2, 1, s, ht};
+    const clvi_structure structure = {&d, 6, dense_project, dense_pull};
+    clvi_varpro *v;
+    assert_int_equal(clvi_varpro_create(&v, &structure, 3, 2, 1, 1, NULL, NULL), CLV_OK);
+    const double f = clvi_varpro_evaluate(v, theta, grad);
+    /* the span is (1, 2): energy = (h.b)^2 / b S b = 1 / 8 */
+    assert_true(fabs(f - (1 - 1.0 / 8)) < 1e-6);
+    for (size_t i = 0; i < 6; i++)
+        assert_true(isfinite(grad[i]));
+    clvi_varpro_free(v);
+    const long live = clvi_mem_live();
+    for (long permitted = 0; permitted < 5; permitted++) {
+        clvi_mem_fail_after(permitted);
+        assert_int_equal(clvi_varpro_create(&v, &structure, 3, 2, 1, 1, NULL, NULL), CLV_ERR_NOMEM);
+        clvi_mem_fail_after(-1);
+        assert_null(v);
+        assert_int_equal(clvi_mem_live(), live);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_known_minima),
+        cmocka_unit_test(never_rises_and_stops_when_told),
+        cmocka_unit_test(bad_starts_and_short_memory),
+        cmocka_unit_test(the_gradient_is_that_of_differences),
+        cmocka_unit_test(dependent_filters_do_not_break_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
