@@ -61,7 +61,7 @@ clv_status clvi_pool_shape_of(const clvi_op_call *call, clvi_pool_shape *out, cl
     if (x->rank < 3 || x->rank > 5)
         return FAIL(err, x->rank < 3 ? CLV_ERR_FORMAT : CLV_ERR_UNSUP, "node \"%s\": %s of rank %d, expected 3 to 5",
                     clvi_call_label(call), call->node->op_type, x->rank);
-    if (!clvi_node_ints(call->node, "kernel_shape", &count))
+    if (!clvi_node_ints(call->node, "kernel_shape", &count) || !count)
         return FAIL(err, CLV_ERR_FORMAT, "node \"%s\": %s has no kernel_shape", clvi_call_label(call),
                     call->node->op_type);
     for (int a = 0; a < 3; a++)

@@ -119,13 +119,13 @@ static double line_f32(reduction kind, double acc, double max, const float *x, i
     return acc;
 }
 
-/* All lines that make the output whose first input is x. */
-static double fold_f32(const reduce_plan *p, reduction kind, double acc, double max, const float *x)
+/* All lines that make the output whose first input is x[base]; there may be none, and no x. */
+static double fold_f32(const reduce_plan *p, reduction kind, double acc, double max, const float *x, int64_t base)
 {
     const int inner = p->reduced - 1;
     const int64_t n = p->reduced_dims[inner], lines = n ? p->count / n : 0;
     for (int64_t line = 0; line < lines; line++) {
-        int64_t rest = line, offset = 0;
+        int64_t rest = line, offset = base;
         for (int i = inner - 1; i >= 0; i--) {
             offset += rest % p->reduced_dims[i] * p->reduced_stride[i];
             rest /= p->reduced_dims[i];
@@ -135,15 +135,15 @@ static double fold_f32(const reduce_plan *p, reduction kind, double acc, double 
     return acc;
 }
 
-static float reduce_f32(const reduce_plan *p, const float *x)
+static float reduce_f32(const reduce_plan *p, const float *x, int64_t base)
 {
     double max = 0;
     if (p->kind == LOG_SUM_EXP) {
-        max = fold_f32(p, MAX, -HUGE_VAL, 0, x);
+        max = fold_f32(p, MAX, -HUGE_VAL, 0, x, base);
         max = isfinite(max) ? max : 0;
     }
     const double start = p->kind == MAX ? -HUGE_VAL : p->kind == MIN ? HUGE_VAL : p->kind == PROD ? 1 : 0;
-    const double acc = fold_f32(p, p->kind, start, max, x);
+    const double acc = fold_f32(p, p->kind, start, max, x, base);
     switch (p->kind) {
     case MEAN:
         return (float)(acc / (double)p->count);
@@ -200,7 +200,7 @@ static void reduce_outputs(void *ctx, int64_t begin, int64_t end)
             rest /= p->kept_dims[i];
         }
         if (p->dtype == CLV_FLOAT32)
-            ((float *)y)[o] = reduce_f32(p, (const float *)x + base);
+            ((float *)y)[o] = reduce_f32(p, x, base);
         else
             clvi_store_int(p->dtype, y, o, reduce_integers(p, x, base));
     }
