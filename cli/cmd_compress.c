@@ -78,17 +78,33 @@ static clv_status file_bytes(app *a, const char *path, const char *key)
     return stat(path, &info) == 0 ? clv_report_set_int(a->report, key, (int64_t)info.st_size, &a->err) : CLV_OK;
 }
 
-/* "MACs 40,551,040 -> 12,345,678 (0.30x kept, 3.3x fewer)" */
+/* "40.6 M" */
+static void unit_text(char *text, size_t size, double x)
+{
+    static const char letters[] = {'k', 'M', 'G', 'T'};
+    int i = -1;
+    for (; x >= 1000 && i < 3; i++)
+        x /= 1000;
+    if (i < 0)
+        (void)snprintf(text, size, "%.0f", x);
+    else
+        (void)snprintf(text, size, "%.2f %c", x, letters[i]);
+}
+
+/* "MACs 40.55 M -> 12.34 M (0.30x kept, 3.29x fewer)" */
 static void print_ratio(const app *a, const char *name, const char *key)
 {
-    char from[64], to[64];
+    char path[64], from[32], to[32];
     double before, after;
-    (void)snprintf(from, sizeof from, "before.%s", key);
-    (void)snprintf(to, sizeof to, "after.%s", key);
-    if (clv_report_number(a->report, from, &before, NULL) == CLV_OK &&
-        clv_report_number(a->report, to, &after, NULL) == CLV_OK && before > 0 && after > 0)
-        (void)printf("%-11s %.0f -> %.0f (%.2fx kept, %.2fx fewer)\n", name, before, after, after / before,
-                     before / after);
+    (void)snprintf(path, sizeof path, "before.%s", key);
+    if (clv_report_number(a->report, path, &before, NULL) != CLV_OK || before <= 0)
+        return;
+    (void)snprintf(path, sizeof path, "after.%s", key);
+    if (clv_report_number(a->report, path, &after, NULL) != CLV_OK || after <= 0)
+        return;
+    unit_text(from, sizeof from, before);
+    unit_text(to, sizeof to, after);
+    (void)printf("%-11s %s -> %s (%.2fx kept, %.2fx fewer)\n", name, from, to, after / before, before / after);
 }
 
 static void print_summary(const app *a)

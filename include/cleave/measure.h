@@ -102,7 +102,7 @@ CLV_API clv_status clv_probabilities(const float *row, int64_t n, double *p, clv
 
 typedef struct clv_diff_opts {
     clv_dataset *dataset;             /* borrowed; images, or NULL: tensors below */
-    const clv_preprocess *preprocess; /* borrowed; NULL: from the metadata of `a` */
+    const clv_preprocess *preprocess; /* borrowed; NULL: from the metadata of `a`, else of `b` */
     int64_t limit;                    /* use at most this many images, default 16 */
     const char *const *names;         /* without a data set: n_inputs tensors by input name, borrowed; */
     const clv_tensor *inputs;         /* names NULL: in the order of the model's inputs */

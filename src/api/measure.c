@@ -40,7 +40,7 @@ static clv_status report_bytes(const clvi_graph *graph, clvi_item *item, clv_err
 {
     clvi_bytes bytes = {0};
     TRY(clvi_onnx_write_bytes(graph, &bytes, err));
-    clvi_report_int(item, "bytes", (int64_t)bytes.size);
+    clvi_report_int(item, "file_bytes", (int64_t)bytes.size);
     clvi_free(bytes.data);
     return CLV_OK;
 }

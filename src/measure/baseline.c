@@ -14,7 +14,7 @@
 
 #define MAX_IMAGES 128
 #define MIN_IMAGES 16
-#define MAX_MACS   (INT64_C(40) * 1000 * 1000 * 1000) /* for one way of preprocessing: some seconds at the most */
+#define MAX_MACS   (INT64_C(30) * 1000 * 1000 * 1000) /* for one way of preprocessing: some seconds at the most */
 #define MAX_WAYS   8
 
 /* One way of preprocessing and how it did. */
@@ -23,8 +23,10 @@ typedef struct way {
     const char *name; /* "with BGR", "with scale 1, mean 0, std 1" */
     const char *wrong;
     clvi_score score;
-    double entropy; /* mean over images of the entropy of the prediction, nats */
-    double spread;  /* entropy of the mean prediction, nats */
+    size_t seen;            /* images, corrupt ones too */
+    int8_t hit[MAX_IMAGES]; /* each image: 1 named rightly, 0 wrongly, -1 without a label or corrupt */
+    double entropy;         /* mean over images of the entropy of the prediction, nats */
+    double spread;          /* entropy of the mean prediction, nats */
 } way;
 
 /* What the predictions say about the images: I = H(mean p) - mean H(p), nats. Confidence alone would not do, for a
@@ -115,8 +117,14 @@ static clv_status try_way(way *w, clvi_session *session, const clvi_graph *graph
         }
         for (int64_t i = 0; i < feed->rows; i++) {
             const float *row = (const float *)outputs[0].data + i * *classes;
-            if (feed->bad[i] ||
-                clvi_score_add(&w->score, row, *classes, clv_dataset_label(feed->dataset, feed->index[i])) < 0)
+            const int64_t label = clv_dataset_label(feed->dataset, feed->index[i]);
+            int8_t *hit = &w->hit[w->seen++];
+            *hit = -1;
+            if (feed->bad[i])
+                continue;
+            const int64_t choice = clvi_score_add(&w->score, row, *classes, label);
+            *hit = (int8_t)(label < 0 ? -1 : choice == label);
+            if (choice < 0)
                 continue;
             clvi_score_probabilities(p, row, *classes);
             for (int64_t k = 0; k < *classes; k++)
@@ -136,17 +144,23 @@ static clv_status try_way(way *w, clvi_session *session, const clvi_graph *graph
     return st;
 }
 
-/* By how much `b` beats `a`; 0 unless it is clear. */
+/* By how much `b` beats `a`; 0 unless it is clear.
+ *
+ * With labels, on the same n images: w of them only b names rightly, l only a. Change (w - l) / n, variance
+ * (w + l - (w - l)^2 / n) / n^2. */
 static double advantage(const way *a, const way *b)
 {
-    if (a->score.labelled >= MIN_IMAGES && b->score.labelled >= MIN_IMAGES) {
-        const double pa = clvi_percent(a->score.top1, a->score.labelled),
-                     pb = clvi_percent(b->score.top1, b->score.labelled);
-        const double chance = hypot(clvi_percent_error(a->score.top1, a->score.labelled),
-                                    clvi_percent_error(b->score.top1, b->score.labelled));
-        return pb - pa > 10 && pb - pa > 2.5 * chance ? pb - pa : 0;
-    }
-    if (a->score.labelled > 0 || b->score.rows < MIN_IMAGES)
+    double n = 0, won = 0, lost = 0;
+    for (size_t i = 0; i < a->seen && i < b->seen; i++)
+        if (a->hit[i] >= 0 && b->hit[i] >= 0) {
+            n++;
+            won += b->hit[i] > a->hit[i];
+            lost += b->hit[i] < a->hit[i];
+        }
+    const double change = won - lost;
+    if (n >= MIN_IMAGES)
+        return change > 0.04 * n && change > 2.5 * sqrt(won + lost - change * change / n) ? change / n : 0;
+    if (n > 0 || b->score.rows < MIN_IMAGES)
         return 0;
     const double gain = information(b) - information(a);
     return gain > 0.25 && gain > 0.15 * information(b) ? gain : 0;
@@ -164,6 +178,13 @@ static void tell(const way *given, const way *best, clv_context *context, clvi_i
     if (labels)
         clvi_report_real(report, "accuracy", clvi_percent(given->score.top1, given->score.labelled), 1);
     clvi_report_real(report, "confidence", mean_confidence(&given->score), 1);
+    if (labels)
+        clvi_log(context, CLV_LOG_INFO, "on %" PRId64 " images: accuracy %.1f %%, mean confidence %.1f %%",
+                 given->score.rows, clvi_percent(given->score.top1, given->score.labelled),
+                 mean_confidence(&given->score));
+    else
+        clvi_log(context, CLV_LOG_INFO, "on %" PRId64 " images: mean confidence %.1f %%", given->score.rows,
+                 mean_confidence(&given->score));
     if (!best)
         return;
     char text[256];
@@ -223,6 +244,10 @@ clv_status clvi_baseline_check(const clvi_graph *graph, clv_dataset *dataset, co
         clvi_feed_free(&feed);
         if (classes == 0)
             break;
+        if (st == CLV_OK)
+            clvi_log(context, CLV_LOG_DEBUG, "%s: accuracy %.1f %%, confidence %.1f %%, %.3f nats", ways[i].name,
+                     clvi_percent(ways[i].score.top1, ways[i].score.labelled), mean_confidence(&ways[i].score),
+                     information(&ways[i]));
         if (i > 0 && advantage(&ways[0], &ways[i]) > advantage(&ways[0], &ways[best]))
             best = i;
     }

@@ -9,7 +9,7 @@
 #include "report/report.h"
 
 /* Run up to 128 images, spread evenly over the set, as `preprocess` says, and again with the other channel order and
- * with other usual scales. When one of those is clearly better (by more than 10 points of accuracy and by more than
+ * with other usual scales. When one of those is clearly better (by more than 4 points of accuracy and by more than
  * chance allows; without labels by the information that the predictions hold), a warning is logged.
  *
  * A network that is no classifier, or is given arrays of floats, is not checked. preprocess may be NULL for arrays.

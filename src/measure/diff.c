@@ -140,6 +140,15 @@ static clv_status run_both(difference *d, const clv_tensor *inputs, size_t n_inp
     return CLV_OK;
 }
 
+/* Given, or stored in either model: the one that was compressed knows. */
+static clv_status find_preprocess(clv_preprocess *out, const clvi_diff_job *job, clv_error *err)
+{
+    clv_error ignored;
+    if (clvi_preprocess_resolve(out, job->a, job->opts->preprocess, &ignored) == CLV_OK)
+        return CLV_OK;
+    return clvi_preprocess_resolve(out, job->b, NULL, err);
+}
+
 static clv_status run_images(difference *d, clv_error *err)
 {
     const clv_diff_opts *o = d->job->opts;
@@ -147,7 +156,7 @@ static clv_status run_images(difference *d, clv_error *err)
     clvi_feed feed;
     const bool tensors = clv_dataset_is_tensor(o->dataset);
     if (!tensors)
-        TRY(clvi_preprocess_resolve(&p, d->job->a, o->preprocess, err));
+        TRY(find_preprocess(&p, d->job, err));
     TRY(clvi_feed_create(&feed, d->job->a, o->dataset, tensors ? NULL : &p,
                          (clvi_feed_opts){.batch = BATCH, .limit = o->limit}, d->job->context, err));
     clv_status st;
