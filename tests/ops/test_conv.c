@@ -236,7 +236,7 @@ static void conv_matches_the_formula(void **state)
         /* rank n c h w  o groups kernel stride dilation pads bias */
         {4, 3, 3, 32, 32, 16, 1, 3, 3, 1, 1, 1, 1, {1, 1, 1, 1}, true},   /* ResNet-20, first */
         {4, 2, 16, 32, 32, 32, 1, 3, 3, 2, 2, 1, 1, {1, 1, 1, 1}, true},  /* and strided */
-        {4, 2, 64, 8, 8, 64, 1, 3, 3, 1, 1, 1, 1, {1, 1, 1, 1}, false},   /* two blocks of k */
+        {4, 2, 64, 8, 8, 64, 1, 3, 3, 1, 1, 1, 1, {1, 1, 1, 1}, true},    /* two blocks of k */
         {4, 2, 16, 9, 13, 32, 16, 3, 3, 1, 1, 1, 1, {1, 1, 1, 1}, true},  /* depthwise, multiplier 2 */
         {4, 1, 5, 31, 33, 5, 5, 5, 5, 2, 2, 1, 1, {2, 2, 2, 2}, true},    /* depthwise, strided */
         {4, 2, 24, 11, 11, 10, 1, 1, 1, 1, 1, 1, 1, {0, 0, 0, 0}, true},  /* pointwise */
@@ -601,8 +601,8 @@ static void gemm_matches_the_formula(void **state)
     for (size_t at = 0; at < 4 * sizeof sizes / sizeof *sizes; at++) {
         const size_t m = sizes[at / 4][0], n = sizes[at / 4][1], k = sizes[at / 4][2];
         const int64_t ta = (int64_t)at % 2, tb = (int64_t)at / 2 % 2, im = (int64_t)m, in = (int64_t)n, ik = (int64_t)k;
-        const int64_t shapes[5][3] = {{0}, {2, im, in}, {1, in}, {2, im, 1}, {0}}; /* rank, dims */
-        for (int c = 0; c < 5; c++) {
+        const int64_t shapes[6][3] = {{0}, {2, im, in}, {1, in}, {2, im, 1}, {0}, {2, 1, in}}; /* rank, dims */
+        for (int c = 0; c < 6; c++) {
             for (clvi_cpu level = CLVI_CPU_REF; level <= top_level(); level++) {
                 bench b;
                 bench_open(&b, "Gemm", c == 0 ? 2 : 3);
@@ -625,7 +625,7 @@ static void gemm_matches_the_formula(void **state)
                                    b.in[1].data,
                                    c > 0 ? b.in[2].data : NULL,
                                    c == 1 ? n : c == 3,
-                                   c == 1 || c == 2,
+                                   c == 1 || c == 2 || c == 5,
                                    0.5,
                                    c == 3 ? 0.0 : 2.0};
                 execute(&b, &clvi_op_gemm, level, 1, true);
@@ -735,6 +735,42 @@ static void bad_products_are_refused(void **state)
     bench_close(&b);
 }
 
+/* Packing constant weights is the one allocation. */
+static void short_memory_is_told(void **state)
+{
+    static const struct {
+        const char *type;
+        const clvi_op *op;
+        int rank;
+    } cases[] = {{"Conv", &clvi_op_conv, 4},
+                 {"ConvTranspose", &clvi_op_conv_transpose, 4},
+                 {"Gemm", &clvi_op_gemm, 2},
+                 {"MatMul", &clvi_op_matmul, 2}};
+    const clvi_kernels kernels = clvi_kernels_for(CLVI_CPU_REF);
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int64_t dims[4] = {4, 4, 4, 4};
+        clv_error err = {.msg = ""};
+        clvi_rng rng;
+        bench b;
+        clvi_rng_seed(&rng, 1);
+        bench_open(&b, cases[i].type, 2);
+        tensor(&b.in[0], cases[i].rank, dims, &rng);
+        tensor(&b.in[1], cases[i].rank, dims, &rng);
+        b.call.kernels = &kernels;
+        assert_int_equal(cases[i].op->infer(&b.call, &err), CLV_OK);
+        const long live = clvi_mem_live();
+        clvi_mem_fail_after(0);
+        const clv_status st = cases[i].op->prepare(&b.call, &err);
+        clvi_mem_fail_after(-1);
+        assert_int_equal(st, CLV_ERR_NOMEM);
+        assert_non_null(strstr(err.msg, "node \"node\""));
+        assert_null(b.call.state);
+        assert_int_equal(clvi_mem_live(), live);
+        bench_close(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -748,6 +784,7 @@ int main(void)
         cmocka_unit_test(gemm_matches_the_formula),
         cmocka_unit_test(matmul_broadcasts),
         cmocka_unit_test(bad_products_are_refused),
+        cmocka_unit_test(short_memory_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
