@@ -128,6 +128,55 @@ static bool agrees(const clvi_evidence *e, size_t v)
     return true;
 }
 
+static bool is_whole(clv_dtype dtype)
+{
+    return clvi_compute_dtype(dtype) != CLV_FLOAT32;
+}
+
+/* Some element is the same in all bindings, or they cannot be compared one by one. */
+static bool agrees_somewhere(const clvi_evidence *e, size_t v)
+{
+    const clv_tensor *const a = &e->shapes[0].values[v];
+    const size_t size = clv_dtype_size(a->dtype);
+    const int64_t n = clv_tensor_count(a);
+    if (!a->data)
+        return true;
+    for (size_t i = 1; i < e->n; i++)
+        if (!e->shapes[i].values[v].data || clv_tensor_count(&e->shapes[i].values[v]) != n)
+            return true;
+    for (int64_t j = 0; j < n; j++) {
+        bool same = true;
+        for (size_t i = 1; i < e->n && same; i++)
+            same = memcmp((const char *)a->data + (size_t)j * size,
+                          (const char *)e->shapes[i].values[v].data + (size_t)j * size, size) == 0;
+        if (same)
+            return true;
+    }
+    return false;
+}
+
+/* Division of whole numbers and casts to them round: n / 8 is 0 for every n that is tried. Where such a result agrees,
+ * it is no evidence. */
+static bool rounds(const clvi_evidence *e, const clvi_node *node)
+{
+    if (!(clvi_node_is(node, "Div") || clvi_node_is(node, "Cast")) || node->n_in == 0 || node->n_out == 0)
+        return false;
+    const clv_tensor *const in = &e->shapes[0].values[node->in[0]], *const out = &e->shapes[0].values[node->out[0]];
+    return is_whole(out->dtype) && (clvi_node_is(node, "Div") || !is_whole(in->dtype)) &&
+           agrees_somewhere(e, (size_t)node->out[0]);
+}
+
+/* Gather and Slice pick by their other inputs: with varying ones they may pick equal elements of a table by chance. */
+static bool picks_by_chance(const clvi_evidence *e, const clvi_node *node)
+{
+    if (!clvi_node_is(node, "Gather") && !clvi_node_is(node, "Slice"))
+        return false;
+    for (size_t i = 1; i < node->n_in; i++)
+        if (node->in[i] != CLVI_NONE && !e->fixed[node->in[i]])
+            return true;
+    return false;
+}
+
 static bool is_known(const clvi_evidence *e, size_t v)
 {
     bool known = true;
@@ -165,6 +214,12 @@ static bool clamps(const clvi_evidence *e, const clvi_node *node)
     return false;
 }
 
+/* Is it evidence when the data that the node made agree in all bindings, although its inputs do not? */
+static bool data_are_evidence(const clvi_evidence *e, const clvi_node *node)
+{
+    return moves_or_computes(node) && !clamps(e, node) && !rounds(e, node) && !picks_by_chance(e, node);
+}
+
 static bool is_narrow(clv_dtype dtype)
 {
     return dtype != CLV_FLOAT32 && clvi_compute_dtype(dtype) == CLV_FLOAT32;
@@ -200,7 +255,7 @@ static void judge_node(clvi_evidence *e, const clvi_graph *graph, const clvi_nod
         const size_t v = (size_t)node->out[i];
         e->narrow[v] = narrow;
         e->trusted[v] = inputs_trusted && is_known(e, v) &&
-                        (inputs_fixed || ((moves_or_computes(node) || !has_data(e, v)) && !clamps(e, node)));
+                        (inputs_fixed || (has_data(e, v) ? data_are_evidence(e, node) : !clamps(e, node)));
         e->fixed[v] = e->trusted[v] && agrees(e, v);
     }
 }

@@ -279,36 +279,47 @@ static void shape_arithmetic_goes(void **state)
     clvi_graph_free(original);
 }
 
-/* h / h = 1 and c * 2 are independent of h; min(h, 16), and the length of x[:, :, :16], only look so when h is large.
- */
+static int32_t add_cast(clvi_graph *graph, int32_t x, clv_dtype to, const char *name)
+{
+    const int32_t y = NODE(graph, "Cast", IDS(x), name);
+    assert_int_equal(clvi_node_set_int(graph, last_node(graph), "to", to, NULL), CLV_OK);
+    return y;
+}
+
+/* h - h = 0 is independent of h. What is clamped, rounded or looked up only seems so at the sizes that are tried:
+ * min(h, 16), the length of x[:, :, :16], h / 1000, the whole part of h / 1000.0, table[h / 1000]. */
 static void clamped_sizes_are_not_mistaken_for_fixed(void **state)
 {
     (void)state;
     clvi_graph *const graph = new_graph(13), *original = NULL;
     const int32_t x = add_input(graph, "x", CLV_FLOAT32, 3, DIMS(-1, 2, -1));
     const int32_t h = add_dim(graph, x, 2, "h");
-    const int32_t one = NODE(graph, "Div", IDS(h, h), "one");
+    const int32_t thousand = add_ints(graph, "thousand", 1, DIMS(1000));
+    const int32_t zero = NODE(graph, "Sub", IDS(h, h), "zero");
     const int32_t least = NODE(graph, "Min", IDS(h, add_ints(graph, "sixteen", 1, DIMS(16))), "least");
     const int32_t cut = NODE(
         graph, "Slice",
         IDS(x, add_ints(graph, "s", 1, DIMS(0)), add_ints(graph, "e", 1, DIMS(16)), add_ints(graph, "a", 1, DIMS(2))),
         "cut");
     const int32_t length = add_dim(graph, cut, 2, "length");
-    const int32_t all = NODE(graph, "Concat", IDS(one, least, length), "all");
+    const int32_t part = NODE(graph, "Div", IDS(h, thousand), "part");
+    const int32_t share =
+        NODE(graph, "Div", IDS(add_cast(graph, h, CLV_FLOAT32, "hf"), add_cast(graph, thousand, CLV_FLOAT32, "tf")),
+             "share");
+    const int32_t whole = add_cast(graph, share, CLV_INT64, "whole");
+    const int32_t looked_up = NODE(graph, "Gather", IDS(add_ints(graph, "table", 2, DIMS(7, 8)), part), "looked_up");
+    const int32_t all = NODE(graph, "Concat", IDS(zero, least, length, part, whole, looked_up), "all");
     assert_int_equal(clvi_node_set_int(graph, last_node(graph), "axis", 0, NULL), CLV_OK);
-    const int32_t numbers = NODE(graph, "Cast", IDS(all), "numbers");
-    assert_int_equal(clvi_node_set_int(graph, last_node(graph), "to", CLV_FLOAT32, NULL), CLV_OK);
-    add_output(graph, NODE(graph, "Neg", IDS(numbers), "y"));
+    add_output(graph, NODE(graph, "Neg", IDS(add_cast(graph, all, CLV_FLOAT32, "numbers")), "y"));
     assert_int_equal(clvi_graph_clone(&original, graph, NULL), CLV_OK);
     assert_int_equal(clvi_pass_fold_constants(graph, NULL), CLV_OK);
-    assert_int_equal(count_nodes(graph, "Div"), 0);
-    assert_int_equal(count_nodes(graph, "Min"), 1);
-    assert_int_equal(count_nodes(graph, "Slice"), 1);
-    float data[2 * 40];
+    assert_int_equal(count_nodes(graph, "Sub"), 0);
+    static float data[2 * 1040];
     fill(data, COUNT(data), 1);
-    for (int64_t n = 5; n <= 40; n += 35) {
-        const clv_tensor in = tensor_of(CLV_FLOAT32, 3, DIMS(1, 2, n), data);
-        check_same_output(graph, original, &in, 3);
+    static const int64_t sizes[] = {5, 40, 1040};
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        const clv_tensor in = tensor_of(CLV_FLOAT32, 3, DIMS(1, 2, sizes[i]), data);
+        check_same_output(graph, original, &in, 6);
     }
     clvi_graph_free(graph);
     clvi_graph_free(original);
