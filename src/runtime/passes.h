@@ -16,8 +16,8 @@
  * done in float32).
  *
  * Independence of symbolic dimensions is decided by evidence: shapes are inferred under several bindings of all symbols
- * to different numbers, and a value counts as fixed when it agrees in all of them and only operators that cannot clamp
- * or compare made it (so min(h, 1000) is not mistaken for h-independent). */
+ * to different numbers, and a value counts as fixed when it agrees in all of them and only operators that cannot clamp,
+ * compare or round made it (so min(h, 1000) is not mistaken for h-independent). */
 clv_status clvi_pass_fold_constants(clvi_graph *graph, clv_error *err);
 
 /* A BatchNormalization that alone reads the result of a Conv, ConvTranspose or Gemm with constant weights goes into the
