@@ -42,6 +42,7 @@ static layer layers[] = {
     {.name = "1x1  64->32  16x16", .c = 64, .extent = 16, .o = 32, .groups = 1, .kernel = 1, .stride = 1},
     {.name = "1x1 128->64  8x8", .c = 128, .extent = 8, .o = 64, .groups = 1, .kernel = 1, .stride = 1},
     {.name = "1x1  16->32  /2", .c = 16, .extent = 32, .o = 32, .groups = 1, .kernel = 1, .stride = 2},
+    {.name = "1x1 960->240 1x1", .c = 960, .extent = 1, .o = 240, .groups = 1, .kernel = 1, .stride = 1},
     {.name = "imagenet 3x3 64 56x56", .c = 64, .extent = 56, .o = 64, .groups = 1, .kernel = 3, .stride = 1},
     {.name = "imagenet 1x1 512 14x14", .c = 256, .extent = 14, .o = 512, .groups = 1, .kernel = 1, .stride = 1},
     {.name = "imagenet 3x3 512 7x7", .c = 512, .extent = 7, .o = 512, .groups = 1, .kernel = 3, .stride = 1},

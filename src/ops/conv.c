@@ -7,7 +7,8 @@
 #include "ops/conv_algo.h"
 #include "ops/op.h"
 
-static const clvi_conv_algo *const algorithms[] = {&clvi_conv_depthwise, &clvi_conv_pointwise, &clvi_conv_im2col};
+static const clvi_conv_algo *const algorithms[] = {&clvi_conv_depthwise, &clvi_conv_whole, &clvi_conv_pointwise,
+                                                   &clvi_conv_im2col};
 
 const clvi_conv_algo *clvi_conv_choose(const clvi_conv_shape *s, const clvi_kernels *kernels)
 {

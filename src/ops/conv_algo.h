@@ -30,6 +30,7 @@ typedef struct clvi_conv_algo {
 
 extern const clvi_conv_algo clvi_conv_pointwise; /* 1x1: the image is the matrix */
 extern const clvi_conv_algo clvi_conv_im2col;    /* any: windows packed into panels, block by block */
+extern const clvi_conv_algo clvi_conv_whole;     /* the window covers the image: a product over the batch */
 extern const clvi_conv_algo clvi_conv_depthwise; /* one input channel a group, any number of outputs */
 
 const clvi_conv_algo *clvi_conv_choose(const clvi_conv_shape *s, const clvi_kernels *kernels);

@@ -57,6 +57,11 @@ void clvi_pack_rows(const clvi_matrix *a, float scale, size_t mr, float *packed)
     }
 }
 
+size_t clvi_packed_columns(const clvi_matrix *b, size_t nr)
+{
+    return clvi_round_up(b->columns, nr) * b->rows;
+}
+
 void clvi_pack_columns(const clvi_matrix *b, size_t nr, float *packed)
 {
     for (size_t first = 0; first < b->columns; first += nr) {

@@ -25,7 +25,8 @@ typedef struct clvi_matrix {
 /* A [m, k] times scale -> [panel][k][mr], zero-padded. Floats needed: panel_count * k * mr. */
 void clvi_pack_rows(const clvi_matrix *a, float scale, size_t mr, float *packed);
 
-/* B [k, n] -> [panel of nr columns][k][nr], zero-padded. Floats needed: ceil(n / nr) * k * nr. */
+/* B [k, n] -> [panel of nr columns][k][nr], zero-padded; and the floats this takes. */
+size_t clvi_packed_columns(const clvi_matrix *b, size_t nr);
 void clvi_pack_columns(const clvi_matrix *b, size_t nr, float *packed);
 
 /* C[m, n] (+)= scale * A[m, k] B[k, n], row stride of C is n. work: clvi_product_work() bytes, CLV_ALIGN-aligned. */

@@ -164,10 +164,11 @@ static void judge(const clvi_conv_shape *s, const bench *b, const float *y, cons
 /* Each algorithm that fits, not only the one that is chosen. */
 static void every_algorithm(const clvi_conv_shape *s, const bench *b, clvi_cpu level)
 {
-    const clvi_conv_algo *const all[] = {&clvi_conv_depthwise, &clvi_conv_pointwise, &clvi_conv_im2col};
+    const clvi_conv_algo *const all[] = {&clvi_conv_depthwise, &clvi_conv_whole, &clvi_conv_pointwise,
+                                         &clvi_conv_im2col};
     const clvi_kernels kernels = clvi_kernels_for(level);
     float *y = clvi_alloc_array((size_t)clv_tensor_count(&b->out), sizeof(float));
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (!all[i]->fits(s))
             continue;
         float *packed = clvi_alloc(all[i]->packed_bytes(s, &kernels));
@@ -322,6 +323,8 @@ static void conv_algorithms_are_the_fast_ones(void **state)
     s.kh = s.kw = 1;
     s.pt = s.pl = s.pb = s.pr = 0;
     assert_ptr_equal(clvi_conv_choose(&s, &kernels), &clvi_conv_pointwise);
+    s.h = s.w = s.oh = s.ow = 1;
+    assert_ptr_equal(clvi_conv_choose(&s, &kernels), &clvi_conv_whole);
 }
 
 static void auto_pad_is_resolved(void **state)
@@ -735,6 +738,24 @@ static void bad_products_are_refused(void **state)
     bench_close(&b);
 }
 
+static void empty_batch_is_nothing(void **state)
+{
+    static const geometry g = {4, 0, 3, 8, 8, 4, 1, 3, 3, 1, 1, 1, 1, {1, 1, 1, 1}, true};
+    (void)state;
+    for (int known = 0; known < 2; known++) {
+        bench b;
+        conv_open(&b, "Conv", &g, g.o, g.c, 1);
+        execute(&b, &clvi_op_conv, top_level(), 2, known);
+        assert_int_equal(clv_tensor_count(&b.out), 0);
+        assert_int_equal(b.out.dims[2], 8);
+        bench_close(&b);
+        conv_open(&b, "ConvTranspose", &g, g.c, g.o, 1);
+        execute(&b, &clvi_op_conv_transpose, top_level(), 2, known);
+        assert_int_equal(clv_tensor_count(&b.out), 0);
+        bench_close(&b);
+    }
+}
+
 /* Packing constant weights is the one allocation. */
 static void short_memory_is_told(void **state)
 {
@@ -784,6 +805,7 @@ int main(void)
         cmocka_unit_test(gemm_matches_the_formula),
         cmocka_unit_test(matmul_broadcasts),
         cmocka_unit_test(bad_products_are_refused),
+        cmocka_unit_test(empty_batch_is_nothing),
         cmocka_unit_test(short_memory_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
