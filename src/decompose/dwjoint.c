@@ -8,21 +8,14 @@
 
 #include "base/mem.h"
 #include "base/size.h"
-#include "decompose/varpro.h"
 #include "linalg/factor.h"
 #include "linalg/matrix.h"
 
 #define CHANNELS  ((size_t)8)       /* of one task */
 #define POOL_WORK ((size_t)1 << 20) /* multiply-adds below which threads cost more than they bring */
 
-typedef struct blocks {
-    const clvi_dw *dw; /* for its sizes alone */
-    const clvi_dw_space *space;
-    clvi_pool *pool;
-} blocks;
-
 typedef struct job {
-    const blocks *b;
+    const clvi_dw_blocks *b;
     const double *theta, *pt, *ptp;
     double *sbct, *g, *grad;
     const double *sbct_in;
@@ -94,6 +87,11 @@ static void pull(const void *self, const double *theta, const double *pt, const 
 {
     const job j = {.b = self, .theta = theta, .pt = pt, .ptp = ptp, .sbct_in = sbct, .grad = grad};
     each_channel(&j, pull_channel);
+}
+
+clvi_structure clvi_dw_structure(const clvi_dw_blocks *blocks)
+{
+    return (clvi_structure){blocks, blocks->dw->total * blocks->dw->k, project, pull};
 }
 
 /* The curvature of f along a unit filter goes with |p_a|^2. Filters of length |p_a| see equal curvature, which is what
@@ -180,8 +178,8 @@ clv_status clvi_dw_joint(clvi_dw *dw, const clvi_dw_space *space, const clvi_lbf
                          int *iterations, clv_context *context, clv_error *err)
 {
     const size_t q = dw->c * dw->k;
-    const blocks b = {dw, space, dw->total * dw->k * (q + dw->n) > POOL_WORK ? space->g->pool : NULL};
-    const clvi_structure structure = {&b, dw->total * dw->k, project, pull};
+    const clvi_dw_blocks b = {dw, space, dw->total * dw->k * (q + dw->n) > POOL_WORK ? space->g->pool : NULL};
+    const clvi_structure structure = clvi_dw_structure(&b);
     clvi_varpro *v;
     clvi_lbfgs_result result;
     if (dw->total == 0)

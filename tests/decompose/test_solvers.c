@@ -12,8 +12,9 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "decompose/lbfgs.h"
-#include "decompose/varpro.h"
+#include "decompose/cpfit.h"
+#include "decompose/dwjoint.h"
+#include "decompose/fixture.h"
 
 typedef struct counted {
     size_t n;
@@ -183,11 +184,34 @@ static void dense_pull(const void *self, const double *theta, const double *pt, 
         }
 }
 
+/* Fourth-order differences against the gradient. */
+static void check_gradient(clvi_varpro *v, double *theta, size_t n)
+{
+    double *grad = clvi_alloc_array(n, sizeof *grad), *none = clvi_alloc_array(n, sizeof *none), scale = 0;
+    assert_true(clvi_varpro_evaluate(v, theta, grad) < 1);
+    for (size_t i = 0; i < n; i++)
+        scale = fmax(scale, fabs(grad[i]));
+    assert_true(scale > 0);
+    for (size_t i = 0; i < n; i++) {
+        const double h = 1e-3, x = theta[i], at[4] = {x - 2 * h, x - h, x + h, x + 2 * h};
+        double f[4];
+        for (int k = 0; k < 4; k++) {
+            theta[i] = at[k];
+            f[k] = clvi_varpro_evaluate(v, theta, none);
+        }
+        theta[i] = x;
+        const double slope = (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * h);
+        assert_true(fabs(slope - grad[i]) <= 1e-6 * scale);
+    }
+    clvi_free(grad);
+    clvi_free(none);
+}
+
 static void the_gradient_is_that_of_differences(void **state)
 {
     (void)state;
     clvi_rng rng;
-    double s[12 * 12] = {0}, ht[12 * 5], root[12 * 12], theta[4 * 12], grad[4 * 12], none[4 * 12];
+    double s[12 * 12] = {0}, ht[12 * 5], root[12 * 12], theta[4 * 12];
     dense d = {4, 12, 5, s, ht};
     const clvi_structure structure = {&d, 4 * 12, dense_project, dense_pull};
     clvi_varpro *v;
@@ -203,23 +227,93 @@ static void the_gradient_is_that_of_differences(void **state)
     for (size_t i = 0; i < 4 * 12; i++)
         theta[i] = clvi_rng_normal(&rng);
     assert_int_equal(clvi_varpro_create(&v, &structure, 4, 12, 5, 7.0, NULL, NULL), CLV_OK);
-    assert_true(clvi_varpro_evaluate(v, theta, grad) < 1);
-    double scale = 0;
-    for (size_t i = 0; i < 4 * 12; i++)
-        scale = fmax(scale, fabs(grad[i]));
-    for (size_t i = 0; i < 4 * 12; i++) { /* fourth-order differences */
-        const double h = 1e-3, x = theta[i];
-        double f[4];
-        const double at[4] = {x - 2 * h, x - h, x + h, x + 2 * h};
-        for (int k = 0; k < 4; k++) {
-            theta[i] = at[k];
-            f[k] = clvi_varpro_evaluate(v, theta, none);
-        }
-        theta[i] = x;
-        const double slope = (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * h);
-        assert_true(fabs(slope - grad[i]) <= 1e-6 * scale);
-    }
+    check_gradient(v, theta, 4 * 12);
     clvi_varpro_free(v);
+}
+
+static void the_forms_gradients_are_those_of_differences(void **state)
+{
+    (void)state;
+    const shape p = {7, 5, 1, 3, 2, 0, 0.3};
+    const size_t filters[5] = {1, 3, 0, 2, 1};
+    layer l = layer_create(p, 3);
+    clvi_group g;
+    clvi_dw dw;
+    clvi_dw_space space;
+    clvi_cp cp;
+    clvi_varpro *v;
+    double theta[4 * (5 + 6)];
+    assert_int_equal(clvi_group_create(&g, &l.conv, 0, l.cov, 1e-3, NULL, NULL), CLV_OK);
+    assert_int_equal(clvi_dw_create(&dw, &g, filters, NULL), CLV_OK);
+    assert_int_equal(clvi_dw_space_create(&space, &g, NULL), CLV_OK);
+    const clvi_dw_blocks blocks = {&dw, &space, NULL};
+    clvi_structure structure = clvi_dw_structure(&blocks);
+    clvi_rng rng;
+    clvi_rng_seed(&rng, 1);
+    for (size_t i = 0; i < dw.total * dw.k; i++)
+        dw.d[i] = clvi_rng_normal(&rng);
+    assert_int_equal(clvi_varpro_create(&v, &structure, dw.total, g.q, g.n, g.total, NULL, NULL), CLV_OK);
+    check_gradient(v, dw.d, structure.params);
+    clvi_varpro_free(v);
+
+    assert_int_equal(clvi_cp_create(&cp, &g, g.s, g.h, 4, NULL), CLV_OK);
+    structure = clvi_cp_structure(&cp);
+    assert_int_equal(structure.params, 4 * (5 + 6));
+    for (size_t i = 0; i < structure.params; i++)
+        theta[i] = clvi_rng_normal(&rng);
+    assert_int_equal(clvi_varpro_create(&v, &structure, 4, g.q, g.n, g.total, NULL, NULL), CLV_OK);
+    check_gradient(v, theta, structure.params);
+    clvi_varpro_free(v);
+    clvi_cp_free(&cp);
+    clvi_dw_space_free(&space);
+    clvi_dw_free(&dw);
+    clvi_group_free(&g);
+    layer_free(&l);
+}
+
+/* The joint fit of one start is within half a percent of the best of many random ones: no bad local minimum. */
+static void the_joint_fit_is_as_good_as_the_best_of_many_starts(void **state)
+{
+    (void)state;
+    const shape p = {24, 20, 1, 3, 3, 0, 0.1};
+    const clvi_form *f = clvi_form_find("depthwise");
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        layer l = layer_create(p, seed);
+        clvi_fit_opts opts = clvi_fit_opts_default();
+        clvi_lbfgs_opts many = tight(1000);
+        clvi_arena *arena = clvi_arena_create();
+        size_t filters[20];
+        clvi_group g;
+        clvi_dw dw;
+        clvi_dw_space space;
+        clvi_fit fit;
+        double best = 1;
+        double *what = make(l.n * l.q);
+        clvi_rng rng;
+        assert_int_equal(f->fit(&fit, &l.conv, l.cov, &opts, arena, NULL, NULL), CLV_OK);
+        assert_int_equal(clvi_group_create(&g, &l.conv, 0, l.cov, opts.ridge, NULL, NULL), CLV_OK);
+        assert_int_equal(clvi_dw_space_create(&space, &g, NULL), CLV_OK);
+        for (size_t i = 0; i < 20; i++)
+            filters[i] = 1;
+        clvi_rng_seed(&rng, seed);
+        for (int start = 0; start < 12; start++) {
+            int iterations = 0;
+            assert_int_equal(clvi_dw_create(&dw, &g, filters, NULL), CLV_OK);
+            for (size_t i = 0; i < dw.total * dw.k; i++)
+                dw.d[i] = clvi_rng_normal(&rng);
+            assert_int_equal(clvi_dw_joint(&dw, &space, &many, NULL, &iterations, NULL, NULL), CLV_OK);
+            clvi_dw_leave(&space, &dw);
+            clvi_dw_expand(&dw, what);
+            best = fmin(best, clvi_error_of(l.cov, what));
+            clvi_dw_free(&dw);
+        }
+        assert_true(fit.error <= 1.005 * best);
+        clvi_free(what);
+        clvi_dw_space_free(&space);
+        clvi_group_free(&g);
+        clvi_arena_free(arena);
+        layer_free(&l);
+    }
 }
 
 static void dependent_filters_do_not_break_it(void **state)
@@ -253,6 +347,8 @@ int main(void)
         cmocka_unit_test(never_rises_and_stops_when_told),
         cmocka_unit_test(bad_starts_and_short_memory),
         cmocka_unit_test(the_gradient_is_that_of_differences),
+        cmocka_unit_test(the_forms_gradients_are_those_of_differences),
+        cmocka_unit_test(the_joint_fit_is_as_good_as_the_best_of_many_starts),
         cmocka_unit_test(dependent_filters_do_not_break_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "decompose/cpfit.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "base/size.h"
+#include "linalg/factor.h"
+#include "linalg/matrix.h"
+
+#define RANDOM_STARTS    2
+#define TRIAL_ITERATIONS 40 /* of each start, before the best goes on */
+
+void clvi_cp_free(clvi_cp *s)
+{
+    clvi_free(s->lc);
+    clvi_free(s->lk);
+    clvi_free(s->sht);
+    clvi_free(s->bt);
+    *s = (clvi_cp){0};
+}
+
+/* a[q, width] = (Lc (x) Lk)^-1 a */
+static void whiten(const clvi_cp *s, double *a, size_t width)
+{
+    for (size_t i = 0; i < s->c; i++)
+        clvi_solve_lower(s->pool, clvi_view_of(s->lk, s->k, s->k, s->k), false, (clvi_out){a + i * s->k * width, width},
+                         width);
+    for (size_t t = 0; t < s->k; t++) /* rows (0, t), (1, t), ... lie k rows apart */
+        clvi_solve_lower(s->pool, clvi_view_of(s->lc, s->c, s->c, s->c), false, (clvi_out){a + t * width, s->k * width},
+                         width);
+}
+
+static void transpose(double *a, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < i; j++) {
+            const double t = a[i * n + j];
+            a[i * n + j] = a[j * n + i];
+            a[j * n + i] = t;
+        }
+}
+
+static clv_status marginals(clvi_cp *s, const double *cov, clv_error *err)
+{
+    const size_t c = s->c, k = s->k, q = s->q;
+    for (size_t i = 0; i < c; i++)
+        for (size_t j = 0; j < c; j++)
+            for (size_t t = 0; t < k; t++)
+                s->lc[i * c + j] += cov[(i * k + t) * q + j * k + t] / (double)k;
+    for (size_t t = 0; t < k; t++)
+        for (size_t u = 0; u < k; u++)
+            for (size_t i = 0; i < c; i++)
+                s->lk[t * k + u] += cov[(i * k + t) * q + i * k + u] / (double)c;
+    TRY(clvi_cholesky(s->lc, c, c, err));
+    return clvi_cholesky(s->lk, k, k, err);
+}
+
+clv_status clvi_cp_create(clvi_cp *s, const clvi_group *g, const double *cov, const double *h, size_t r, clv_error *err)
+{
+    const size_t q = g->q, n = g->n, width = q + n;
+    clv_status st;
+    double *work = clvi_alloc_array(q, q * sizeof *work), *ht = clvi_alloc_array(q, n * sizeof *ht);
+    *s = (clvi_cp){.n = n, .c = g->c, .k = g->k, .q = q, .r = r, .pool = g->pool};
+    s->lc = clvi_calloc(g->c, g->c * sizeof(double));
+    s->lk = clvi_calloc(g->k, g->k * sizeof(double));
+    s->sht = clvi_alloc_array(q, width * sizeof(double));
+    s->bt = clvi_alloc_array(r, q * sizeof(double));
+    if (!work || !ht || !s->lc || !s->lk || !s->sht || !s->bt) {
+        st = FAIL(err, CLV_ERR_NOMEM, "bottleneck of %zu channels over %zu inputs", r, q);
+        goto out;
+    }
+    if ((st = marginals(s, cov, err)) != CLV_OK)
+        goto out;
+    memcpy(work, cov, q * q * sizeof *work);
+    whiten(s, work, q); /* M S, then M (M S)^T = M S M^T */
+    transpose(work, q);
+    whiten(s, work, q);
+    for (size_t j = 0; j < q; j++)
+        for (size_t i = 0; i < n; i++)
+            ht[j * n + i] = h[i * q + j];
+    whiten(s, ht, n);
+    for (size_t j = 0; j < q; j++) {
+        memcpy(s->sht + j * width, work + j * q, q * sizeof(double));
+        memcpy(s->sht + j * width + q, ht + j * n, n * sizeof(double));
+    }
+out:
+    clvi_free(work);
+    clvi_free(ht);
+    if (st != CLV_OK)
+        clvi_cp_free(s);
+    return st;
+}
+
+/* theta: row r is q_r[c] then d_r[k]. */
+static void project(const void *self, const double *theta, double *sbct, double *g)
+{
+    const clvi_cp *s = self;
+    const size_t q = s->q, width = q + s->n;
+    for (size_t r = 0; r < s->r; r++) {
+        const double *qr = theta + r * (s->c + s->k), *dr = qr + s->c;
+        for (size_t i = 0; i < s->c; i++)
+            for (size_t t = 0; t < s->k; t++)
+                s->bt[r * q + i * s->k + t] = qr[i] * dr[t];
+    }
+    const clvi_view bt = clvi_view_of(s->bt, s->r, q, q);
+    clvi_gemm(s->pool, (clvi_out){sbct, width}, 0, 1, bt, clvi_view_of(s->sht, q, width, width));
+    clvi_gemm(s->pool, (clvi_out){g, s->r}, 0, 1, clvi_view_of(sbct, s->r, q, width), clvi_transposed(bt));
+}
+
+static void pull(const void *self, const double *theta, const double *pt, const double *ptp, const double *sbct,
+                 double *grad)
+{
+    const clvi_cp *s = self;
+    const size_t q = s->q, n = s->n, width = q + n;
+    double *full = s->bt; /* the gradient by B; B itself is needed no more */
+    clvi_gemm(s->pool, (clvi_out){full, q}, 0, -2, clvi_view_of(pt, s->r, n, n),
+              clvi_transposed(clvi_view_of(s->sht + q, q, n, width)));
+    clvi_gemm(s->pool, (clvi_out){full, q}, 1, 2, clvi_view_of(ptp, s->r, s->r, s->r),
+              clvi_view_of(sbct, s->r, q, width));
+    memset(grad, 0, s->r * (s->c + s->k) * sizeof *grad);
+    for (size_t r = 0; r < s->r; r++) {
+        const double *qr = theta + r * (s->c + s->k), *dr = qr + s->c;
+        double *gq = grad + r * (s->c + s->k), *gd = gq + s->c;
+        for (size_t i = 0; i < s->c; i++)
+            for (size_t t = 0; t < s->k; t++) {
+                const double v = full[r * q + i * s->k + t];
+                gq[i] += v * dr[t];
+                gd[t] += v * qr[i];
+            }
+    }
+}
+
+typedef struct term {
+    double energy;
+    size_t vector, component;
+} term;
+
+static int by_energy(const void *a, const void *b)
+{
+    const term *x = a, *y = b;
+    if (x->energy != y->energy)
+        return x->energy > y->energy ? -1 : 1;
+    if (x->vector != y->vector)
+        return x->vector < y->vector ? -1 : 1;
+    return x->component < y->component ? -1 : x->component > y->component;
+}
+
+/* A start from the spectrum: with H = U s V^T, each right vector V_j seen as a [c, k] matrix is itself a sum of
+ * rank-one terms q (x) d; the r of most energy are taken. Starts with too few terms are filled up at random. */
+static clv_status spectral_start(const clvi_cp *s, double *theta, clv_error *err)
+{
+    const size_t n = s->n, q = s->q, c = s->c, k = s->k, rank = clvi_min_size(n, q), parts = clvi_min_size(c, k);
+    clv_status st = CLV_OK;
+    double *ht = clvi_alloc_array(q, n * sizeof *ht), *u = clvi_alloc_array(q, rank * sizeof *u);
+    double *values = clvi_alloc_array(rank, sizeof *values), *vt = clvi_alloc_array(rank, n * sizeof *vt);
+    double *m = clvi_alloc_array(c, k * sizeof *m), *left = clvi_alloc_array(rank * parts, c * sizeof *left);
+    double *right = clvi_alloc_array(rank * parts, k * sizeof *right), *sizes = clvi_alloc_array(parts, sizeof *sizes);
+    double *columns = clvi_alloc_array(c, parts * sizeof *columns);
+    term *terms = clvi_alloc_array(rank * parts, sizeof *terms);
+    if (!ht || !u || !values || !vt || !m || !left || !right || !sizes || !columns || !terms) {
+        st = FAIL(err, CLV_ERR_NOMEM, "start of a bottleneck over %zu inputs", q);
+        goto out;
+    }
+    for (size_t j = 0; j < q; j++)
+        memcpy(ht + j * n, s->sht + j * (q + n) + q, n * sizeof *ht);
+    if ((st = clvi_svd(ht, q, n, u, values, vt, err)) != CLV_OK)
+        goto out;
+    for (size_t v = 0; v < rank; v++) {
+        for (size_t j = 0; j < q; j++)
+            m[j] = u[j * rank + v];
+        if ((st = clvi_svd(m, c, k, columns, sizes, right + v * parts * k, err)) != CLV_OK)
+            goto out;
+        for (size_t p = 0; p < parts; p++) {
+            for (size_t i = 0; i < c; i++)
+                left[(v * parts + p) * c + i] = columns[i * parts + p];
+            terms[v * parts + p] = (term){values[v] * values[v] * sizes[p] * sizes[p], v, p};
+        }
+    }
+    qsort(terms, rank * parts, sizeof *terms, by_energy);
+    for (size_t r = 0; r < clvi_min_size(s->r, rank * parts); r++) {
+        const size_t at = terms[r].vector * parts + terms[r].component;
+        memcpy(theta + r * (c + k), left + at * c, c * sizeof *theta);
+        memcpy(theta + r * (c + k) + c, right + at * k, k * sizeof *theta);
+    }
+out:
+    clvi_free(ht);
+    clvi_free(u);
+    clvi_free(values);
+    clvi_free(vt);
+    clvi_free(m);
+    clvi_free(left);
+    clvi_free(right);
+    clvi_free(sizes);
+    clvi_free(columns);
+    clvi_free(terms);
+    return st;
+}
+
+static void random_start(const clvi_cp *s, double *theta, uint64_t seed, uint64_t stream)
+{
+    clvi_rng rng;
+    clvi_rng_seed_stream(&rng, seed, stream);
+    for (size_t r = 0; r < s->r; r++) {
+        double *row = theta + r * (s->c + s->k);
+        for (size_t i = 0; i < s->c; i++)
+            row[i] = clvi_rng_normal(&rng) / sqrt((double)s->c);
+        for (size_t t = 0; t < s->k; t++)
+            row[s->c + t] = clvi_rng_normal(&rng) / sqrt((double)s->k);
+    }
+}
+
+clvi_structure clvi_cp_structure(const clvi_cp *s)
+{
+    return (clvi_structure){s, s->r * (s->c + s->k), project, pull};
+}
+
+clv_status clvi_cp_solve(const clvi_cp *s, double total, const clvi_fit_opts *opts, double *theta, double *pt,
+                         int *iterations, clv_context *context, clv_error *err)
+{
+    const size_t params = s->r * (s->c + s->k);
+    const clvi_structure structure = clvi_cp_structure(s);
+    clvi_lbfgs_opts lbfgs = clvi_lbfgs_opts_default();
+    clvi_lbfgs_result result;
+    double best = HUGE_VAL;
+    clvi_varpro *v = NULL;
+    clv_status st = CLV_OK;
+    double *trial = clvi_alloc_array(params, sizeof *trial);
+    if (!trial)
+        return FAIL(err, CLV_ERR_NOMEM, "bottleneck of %zu channels", s->r);
+    if ((st = clvi_varpro_create(&v, &structure, s->r, s->q, s->n, total, s->pool, err)) != CLV_OK)
+        goto out;
+    for (int start = 0; start <= RANDOM_STARTS; start++) {
+        random_start(s, trial, opts->seed, (uint64_t)start);
+        if (start == 0 && (st = spectral_start(s, trial, err)) != CLV_OK)
+            goto out;
+        lbfgs.max_iterations = opts->max_iterations < TRIAL_ITERATIONS ? opts->max_iterations : TRIAL_ITERATIONS;
+        if ((st = clvi_varpro_minimise(v, trial, &lbfgs, &result, context, err)) != CLV_OK)
+            goto out;
+        *iterations += result.iterations;
+        if (result.f < best) {
+            best = result.f;
+            memcpy(theta, trial, params * sizeof *theta);
+        }
+    }
+    lbfgs.max_iterations = opts->max_iterations;
+    if ((st = clvi_varpro_minimise(v, theta, &lbfgs, &result, context, err)) != CLV_OK)
+        goto out;
+    *iterations += result.iterations;
+    const double *solved = clvi_varpro_solve(v, theta);
+    if (!solved) {
+        st = FAIL(err, CLV_ERR_NUMERIC, "the %zu inner channels of a bottleneck became dependent", s->r);
+        goto out;
+    }
+    memcpy(pt, solved, s->r * s->n * sizeof *pt);
+out:
+    clvi_varpro_free(v);
+    clvi_free(trial);
+    return st;
+}
+
+void clvi_cp_leave(const clvi_cp *s, double *theta)
+{
+    const size_t row = s->c + s->k;
+    clvi_solve_lower_right(clvi_view_of(s->lc, s->c, s->c, s->c), false, (clvi_out){theta, row}, s->r);
+    clvi_solve_lower_right(clvi_view_of(s->lk, s->k, s->k, s->k), false, (clvi_out){theta + s->c, row}, s->r);
+}

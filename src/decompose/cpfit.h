@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The fit behind the bottleneck: W^ = sum_r p_r (q_r (x) d_r)^T, by variable projection over q[r, c] and d[r, k]. */
+#ifndef CLVI_DECOMPOSE_CPFIT_H
+#define CLVI_DECOMPOSE_CPFIT_H
+
+#include <stddef.h>
+
+#include "decompose/group.h"
+#include "decompose/varpro.h"
+
+/* The problem in a space where S is about the identity: x = (Lc (x) Lk) x~, with Lc Lc^T and Lk Lk^T the covariance
+ * averaged over taps and over channels. B_r = q_r (x) d_r keeps its form there: q~ = Lc^T q, d~ = Lk^T d. */
+typedef struct clvi_cp {
+    size_t n, c, k, q, r;
+    double *lc, *lk; /* [c, c], [k, k] */
+    double *sht;     /* [q, q + n]: [S | H^T] in the space */
+    double *bt;      /* [r, q] scratch: the rows q_r (x) d_r */
+    clvi_pool *pool;
+} clvi_cp;
+
+/* Metric cov[q, q] and target moments h[n, q], of g's sizes; r terms. Gives *out (clvi_cp_free). */
+clv_status clvi_cp_create(clvi_cp *out, const clvi_group *g, const double *cov, const double *h, size_t r,
+                          clv_error *err);
+void clvi_cp_free(clvi_cp *cp); /* and resets to empty */
+
+/* theta[r, c + k]: row r is q_r then d_r, in the space. Views cp; one evaluation at a time (bt is scratch). */
+clvi_structure clvi_cp_structure(const clvi_cp *cp);
+
+/* The best of some starts (one from the spectrum, some random) after a few iterations each, then to the end. theta[r, c
+ * + k] and pt[r, n] are written. total: as in clvi_varpro_create. *iterations grows. */
+clv_status clvi_cp_solve(const clvi_cp *cp, double total, const clvi_fit_opts *opts, double *theta, double *pt,
+                         int *iterations, clv_context *context, clv_error *err);
+
+/* theta out of the space: q = Lc^-T q~, d = Lk^-T d~. */
+void clvi_cp_leave(const clvi_cp *cp, double *theta);
+
+#endif
