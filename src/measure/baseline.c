@@ -163,7 +163,7 @@ static double advantage(const way *a, const way *b)
     if (n > 0 || b->score.rows < MIN_IMAGES)
         return 0;
     const double gain = information(b) - information(a);
-    return gain > 0.25 && gain > 0.15 * information(b) ? gain : 0;
+    return gain > 0.2 && gain > 0.05 * information(b) ? gain : 0;
 }
 
 static double mean_confidence(const clvi_score *s)

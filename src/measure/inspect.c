@@ -79,24 +79,24 @@ static void report_layers(const clvi_graph *graph, const clvi_shapes *shapes, cl
     }
 }
 
-/* Which forms take the convolution: "depthwise, channel"; none: why the first form refuses it. */
+/* Which forms take the convolution ("depthwise, channel"), and why the first of the others does not. */
 static bool report_forms(const clvi_conv_facts *facts, clvi_item *row)
 {
     size_t n;
     const clvi_form *const *forms = clvi_form_all(&n);
-    clvi_str names = {0};
-    const char *reason = facts->kept;
+    clvi_str names = {0}, reason = {0};
     for (size_t i = 0; !facts->kept && i < n; i++) {
         const char *refusal = forms[i]->refuses(&facts->conv);
         if (!refusal)
             clvi_str_printf(&names, "%s%s", names.size ? ", " : "", forms[i]->name);
-        else if (!reason)
-            reason = refusal;
+        else if (!reason.size)
+            clvi_str_printf(&reason, "not %s: %s", forms[i]->name, refusal);
     }
     const bool split = names.size > 0;
     clvi_report_text(row, "can_be_split", split ? names.text : "no");
-    clvi_report_text(row, "reason", split || !reason ? "" : reason);
+    clvi_report_text(row, "reason", facts->kept ? facts->kept : reason.text);
     clvi_str_free(&names);
+    clvi_str_free(&reason);
     return split;
 }
 

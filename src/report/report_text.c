@@ -85,15 +85,20 @@ static size_t find_columns(const clvi_item *table, column columns[MAX_COLUMNS])
     return n;
 }
 
-static void put_cell(clvi_str *out, const column *c, const char *text, bool last)
+static void put_cell(clvi_str *out, const column *c, const char *text)
 {
-    const size_t w = width(text), padding = c->width > w ? c->width - w : 0;
+    const size_t w = width(text), padding = (c->width > w ? c->width - w : 0);
     if (!c->text)
         put_padding(out, padding);
     put_clean(out, text);
-    if (c->text && !last)
-        put_padding(out, padding);
-    clvi_str_puts(out, last ? "\n" : "  ");
+    put_padding(out, c->text ? padding + 2 : 2);
+}
+
+static void end_line(clvi_str *out)
+{
+    while (out->size && out->text[out->size - 1] == ' ')
+        out->size--;
+    clvi_str_puts(out, "\n");
 }
 
 static void put_table(clvi_str *out, const clvi_item *table, size_t indent)
@@ -105,13 +110,15 @@ static void put_table(clvi_str *out, const clvi_item *table, size_t indent)
         return;
     put_padding(out, indent);
     for (size_t i = 0; i < n; i++)
-        put_cell(out, &columns[i], columns[i].key, i + 1 == n);
+        put_cell(out, &columns[i], columns[i].key);
+    end_line(out);
     for (const clvi_item *row = table->first; row; row = row->next) {
         put_padding(out, indent);
         for (size_t i = 0; i < n; i++) {
             const clvi_item *cell = clvi_item_child(row, columns[i].key, strlen(columns[i].key));
-            put_cell(out, &columns[i], cell ? scalar(cell, number) : "", i + 1 == n);
+            put_cell(out, &columns[i], cell ? scalar(cell, number) : "");
         }
+        end_line(out);
     }
 }
 

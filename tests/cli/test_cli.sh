@@ -1,0 +1,247 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The command from outside: exit statuses, what goes to stdout and to stderr, files that are whole or untouched.
+# usage: test_cli.sh CLEAVE CLI_FIXTURE
+set -u
+cleave=$1 fixture=$2
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+"$fixture" "$work" || exit 1
+export CLEAVE_NUM_THREADS=2
+checks=0 failures=0
+
+fail() {
+    failures=$((failures + 1))
+    printf 'FAILED: %s\n' "$*" >&2
+    sed 's/^/    stderr: /' err >&2
+}
+
+# expect STATUS command...: run, keep out and err
+expect() {
+    local wanted=$1 status
+    shift
+    checks=$((checks + 1))
+    "$@" >out 2>err
+    status=$?
+    last="$*"
+    [ "$status" -eq "$wanted" ] || fail "status $status instead of $wanted: $last"
+}
+
+# says out|err TEXT: the last command said it
+says() {
+    checks=$((checks + 1))
+    grep -qF -- "$2" "$1" || fail "no \"$2\" on $1: $last"
+}
+
+silent() {
+    checks=$((checks + 1))
+    [ ! -s "$1" ] || fail "something on $1: $last"
+}
+
+no_file() {
+    checks=$((checks + 1))
+    [ ! -e "$1" ] || fail "$1 was written: $last"
+}
+
+# --- use
+expect 2 "$cleave"
+says err usage
+silent out
+expect 0 "$cleave" --help
+says out "exit status"
+expect 0 "$cleave" version
+says out "cleave 0."
+expect 0 "$cleave" --version
+expect 2 "$cleave" compres
+says err 'did you mean "compress"'
+expect 2 "$cleave" help nonsense
+for verb in inspect compress eval run diff synth; do
+    expect 0 "$cleave" "$verb" --help
+    says out "usage: cleave $verb"
+    says out "examples:"
+    silent err
+    expect 0 "$cleave" help "$verb"
+    expect 2 "$cleave" "$verb" --no-such-option
+    says err "unknown option"
+    silent out
+    if [ "$verb" != synth ]; then
+        expect 2 "$cleave" "$verb"
+        says err "usage: cleave $verb"
+    fi
+done
+expect 2 "$cleave" eval net.onnx --dat images.bin
+says err "did you mean --data"
+expect 2 "$cleave" eval net.onnx --data
+says err "needs a value"
+expect 2 "$cleave" eval net.onnx --data images.bin --batch many
+says err "whole number"
+expect 2 "$cleave" eval net.onnx --data images.bin --quiet=1
+expect 2 "$cleave" eval net.onnx other.onnx --data images.bin
+says err "one word too many"
+expect 2 "$cleave" inspect net.onnx --isa sse9
+says err sse9
+expect 2 "$cleave" inspect net.onnx --threads 100000
+
+# --- inspect
+expect 0 "$cleave" inspect net.onnx --json inspect.json
+says out "convolutions_that_can_be_split: 3"
+says out "not depthwise"
+says out "1x8x32x32"
+expect 0 "$fixture" json inspect.json
+expect 0 grep -q '"layer": "c1"' inspect.json
+expect 0 "$cleave" inspect --input-shape input=4,3,32,32 net.onnx
+expect 2 "$cleave" inspect net.onnx --input-shape input=1,4,32,32
+says err "declared as"
+expect 2 "$cleave" inspect net.onnx --input-shape nobody=1,3,32,32
+says err nobody
+expect 2 "$cleave" inspect net.onnx --input-shape input=1,x
+expect 0 "$cleave" inspect unknown.onnx
+says out Invent
+for file in cut noise; do
+    expect 3 "$cleave" inspect $file.onnx
+    says err "$file.onnx"
+    silent out
+done
+expect 3 "$cleave" inspect empty.onnx
+expect 1 "$cleave" inspect missing.onnx
+says err missing.onnx
+expect 1 "$cleave" inspect .
+
+# --- eval
+expect 0 "$cleave" eval colour.onnx --data images.bin --preprocess cifar10 --json eval.json
+says out "top1:"
+expect 0 "$fixture" json eval.json
+expect 0 grep -q '"top1": 100' eval.json
+expect 0 "$cleave" eval colour.onnx --data images.bin --preprocess cifar10 --channel-order bgr
+says err "the channel order looks wrong"
+expect 5 "$cleave" eval colour.onnx --data images.bin --preprocess cifar10 --channel-order bgr --min-top1 90
+says err "at least 90.00 %"
+expect 0 "$cleave" eval net.onnx --against other.onnx --data images.bin --preprocess cifar10 -q
+says out same_class
+silent err
+expect 2 "$cleave" eval net.onnx --data images.bin
+says err cifar10
+expect 2 "$cleave" eval net.onnx --data images.bin --mean 0.5
+says err --scale
+expect 2 "$cleave" eval net.onnx --data images.bin --preprocess nonsense
+expect 1 "$cleave" eval net.onnx --data missing --preprocess cifar10
+says err missing
+expect 3 "$cleave" eval unknown.onnx --data images.bin --preprocess cifar10 --no-check
+says err Invent
+expect 1 "$cleave" eval net.onnx --data images.bin --preprocess imagenet
+
+# --- run
+expect 0 "$cleave" run two.onnx --input left=left.npy --input right=right.npy --out-dir results --json run.json
+says out "out/sum"
+expect 0 "$fixture" json run.json
+expect 0 "$fixture" float results/out_sum.npy 0 11
+expect 0 "$fixture" float results/out_sum-2.npy 5 42
+expect 2 "$cleave" run two.onnx --input left=left.npy
+says err right
+expect 2 "$cleave" run two.onnx --input left.npy
+says err '"left", "right"'
+expect 2 "$cleave" run two.onnx --input left=left.npy --input left=left.npy
+expect 2 "$cleave" run net.onnx --input left.npy
+says err "dimensions"
+expect 1 "$cleave" run net.onnx --input missing.npy
+expect 0 "$cleave" run two.onnx --input left=left.npy --input right=right.npy --fetch out/sum
+expect 2 "$cleave" run two.onnx --input left=left.npy --input right=right.npy --fetch nobody
+expect 0 "$cleave" run colour.onnx --images images.bin --preprocess cifar10 --limit 3 --out-dir pictures
+says out "classes"
+checks=$((checks + 1))
+[ "$(find pictures -name '*.scores.npy' | wc -l)" -eq 3 ] || fail "3 files for 3 images"
+
+# --- compress
+compress=("$cleave" compress net.onnx --calibration images.bin --preprocess cifar10 --samples 2048 --multiplier 2)
+expect 0 "${compress[@]}" -o small.onnx --eval images.bin --json compress.json
+says out "MACs"
+says out "fewer"
+expect 0 "$fixture" json compress.json
+expect 0 "$cleave" inspect small.onnx
+says out cleave.preprocess
+expect 0 "$cleave" eval small.onnx --data images.bin
+cp small.onnx kept.onnx
+expect 0 "${compress[@]}" -o small.onnx --threads 1
+expect 0 cmp small.onnx kept.onnx
+expect 2 "${compress[@]}" -o net.onnx
+says err "the input itself"
+expect 5 "${compress[@]}" -o floor.onnx --eval images.bin --min-top1 99.9
+no_file floor.onnx
+expect 2 "${compress[@]}" -o x.onnx --form nonsense
+no_file x.onnx
+expect 2 "${compress[@]}" -o x.onnx --keep nobody
+expect 1 "${compress[@]}" -o no/such/folder/x.onnx
+expect 1 "${compress[@]}" -o /dev/full
+
+# --- diff
+expect 0 "$cleave" diff net.onnx net.onnx --images images.bin --preprocess cifar10 --json diff.json
+says out "first_departure:    none"
+expect 0 "$fixture" json diff.json
+expect 5 "$cleave" diff net.onnx other.onnx --images images.bin --preprocess cifar10
+says err '"c1"'
+says out "relative_error"
+expect 5 "$cleave" diff net.onnx small.onnx --images images.bin --tolerance 1e-6
+expect 0 "$cleave" diff net.onnx small.onnx --images images.bin --tolerance 1e6
+expect 0 "$cleave" diff two.onnx two.onnx --input left=left.npy --input right=right.npy
+expect 2 "$cleave" diff net.onnx two.onnx --images images.bin --preprocess cifar10
+
+# --- synth
+expect 0 "$cleave" synth --out 6 --in 5 --kernel 3 --max-multiplier 2 --samples 512 -o synth.svg --json synth.json
+says out correlated
+expect 0 "$fixture" json synth.json
+expect 0 grep -q "</svg>" synth.svg
+expect 2 "$cleave" synth --data pink
+expect 2 "$cleave" synth --out 0
+
+# --- a full disk
+expect 1 bash -c '"$1" inspect net.onnx >/dev/full' - "$cleave"
+says err "standard output"
+expect 1 "$cleave" inspect net.onnx --json /dev/full
+printf old >old.json
+checks=$((checks + 1))
+(
+    ulimit -f 1
+    trap '' XFSZ
+    exec "$cleave" inspect net.onnx --json old.json >/dev/null 2>err
+)
+[ $? -eq 1 ] || fail "a file that may not grow"
+checks=$((checks + 1))
+[ "$(cat old.json)" = old ] || fail "the old file is gone"
+checks=$((checks + 1))
+[ -z "$(find . -name '*.tmp.*')" ] || fail "a temporary file is left: $(find . -name '*.tmp.*')"
+
+# --- interrupted
+interrupt() { # SIGNAL STATUS command...
+    local signal=$1 wanted=$2 status pid
+    shift 2
+    checks=$((checks + 1))
+    last="$*"
+    "$@" >out 2>err &
+    pid=$!
+    sleep 0.4
+    kill -"$signal" "$pid"
+    wait "$pid"
+    status=$?
+    [ "$status" -eq "$wanted" ] || fail "status $status instead of $wanted after $signal: $last"
+}
+interrupt INT 130 "$cleave" synth --out 256 --in 256 --kernel 5
+interrupt TERM 130 "$cleave" synth --out 256 --in 256 --kernel 5
+
+# --- killed in the middle of writing: the file is the old one or the new one, whole
+mkdir -p kill
+expect 0 "$cleave" run large.onnx --input large.npy --out-dir kill
+size=$(stat -c %s kill/output.npy)
+for wait in 0.01 0.02 0.03 0.04 0.05 0.06 0.08 0.1 0.12 0.15 0.2; do
+    checks=$((checks + 1))
+    "$cleave" run large.onnx --input large.npy --out-dir kill >out 2>err &
+    pid=$!
+    sleep $wait
+    kill -9 $pid 2>/dev/null
+    wait $pid 2>/dev/null
+    [ "$(stat -c %s kill/output.npy)" -eq "$size" ] || fail "a torn file after kill -9"
+    "$fixture" float kill/output.npy $((8 * 1024 * 1024 - 1)) 607 || fail "the end of the file is wrong after kill -9"
+done
+
+printf '%d checks, %d failures\n' "$checks" "$failures"
+[ "$failures" -eq 0 ]
