@@ -287,7 +287,8 @@ static int32_t add_cast(clvi_graph *graph, int32_t x, clv_dtype to, const char *
 }
 
 /* h - h = 0 is independent of h. What is clamped, rounded or looked up only seems so at the sizes that are tried:
- * min(h, 16), the length of x[:, :, :16], h / 1000, the whole part of h / 1000.0, table[h / 1000]. */
+ * min(h, 16), the length of x[:, :, :16], h / 1000, the whole part of h / 1000.0, table[n] when the batches tried are
+ * odd. */
 static void clamped_sizes_are_not_mistaken_for_fixed(void **state)
 {
     (void)state;
@@ -307,18 +308,19 @@ static void clamped_sizes_are_not_mistaken_for_fixed(void **state)
         NODE(graph, "Div", IDS(add_cast(graph, h, CLV_FLOAT32, "hf"), add_cast(graph, thousand, CLV_FLOAT32, "tf")),
              "share");
     const int32_t whole = add_cast(graph, share, CLV_INT64, "whole");
-    const int32_t looked_up = NODE(graph, "Gather", IDS(add_ints(graph, "table", 2, DIMS(7, 8)), part), "looked_up");
+    const int32_t table = add_ints(graph, "table", 8, DIMS(0, 5, 0, 5, 0, 5, 0, 5));
+    const int32_t looked_up = NODE(graph, "Gather", IDS(table, add_dim(graph, x, 0, "n")), "looked_up");
     const int32_t all = NODE(graph, "Concat", IDS(zero, least, length, part, whole, looked_up), "all");
     assert_int_equal(clvi_node_set_int(graph, last_node(graph), "axis", 0, NULL), CLV_OK);
     add_output(graph, NODE(graph, "Neg", IDS(add_cast(graph, all, CLV_FLOAT32, "numbers")), "y"));
     assert_int_equal(clvi_graph_clone(&original, graph, NULL), CLV_OK);
     assert_int_equal(clvi_pass_fold_constants(graph, NULL), CLV_OK);
     assert_int_equal(count_nodes(graph, "Sub"), 0);
-    static float data[2 * 1040];
+    static float data[3 * 2 * 1040];
     fill(data, COUNT(data), 1);
     static const int64_t sizes[] = {5, 40, 1040};
     for (size_t i = 0; i < COUNT(sizes); i++) {
-        const clv_tensor in = tensor_of(CLV_FLOAT32, 3, DIMS(1, 2, sizes[i]), data);
+        const clv_tensor in = tensor_of(CLV_FLOAT32, 3, DIMS(1 + (int64_t)i, 2, sizes[i]), data);
         check_same_output(graph, original, &in, 6);
     }
     clvi_graph_free(graph);
