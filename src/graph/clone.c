@@ -58,11 +58,12 @@ static clvi_node *copy_node(clvi_arena *arena, const clvi_node *from)
     to->in = clvi_copy_array(arena, from->in, from->n_in, sizeof *to->in);
     to->out = clvi_copy_array(arena, from->out, from->n_out, sizeof *to->out);
     to->capture = clvi_copy_array(arena, from->capture, from->n_capture, sizeof *to->capture);
-    to->capture_name = clvi_arena_calloc(arena, from->n_capture, sizeof *to->capture_name);
+    if (from->capture_name)
+        to->capture_name = clvi_arena_calloc(arena, from->n_capture, sizeof *to->capture_name);
     to->attr = clvi_arena_calloc(arena, from->n_attr, sizeof *to->attr);
-    if (!to->in || !to->out || !to->capture || !to->capture_name || !to->attr)
+    if (!to->in || !to->out || !to->capture || (from->capture_name && !to->capture_name) || !to->attr)
         return NULL;
-    for (size_t i = 0; i < from->n_capture; i++)
+    for (size_t i = 0; from->capture_name && i < from->n_capture; i++)
         if (!copy_text(arena, &to->capture_name[i], from->capture_name[i]))
             return NULL;
     for (size_t i = 0; i < from->n_attr; i++)

@@ -244,7 +244,7 @@ bool clvi_graph_redirect(clvi_graph *graph, int32_t from, int32_t to)
     clvi_value *source = &graph->values[from], *target = &graph->values[to];
     if (!source->is_output)
         return true;
-    if (target->is_output || target->is_input)
+    if (target->is_output || target->is_input || target->opaque)
         return false;
     replace_ids(graph->outputs, graph->n_outputs, from, to);
     source->is_output = false;

@@ -166,8 +166,8 @@ clv_status clvi_graph_append(clvi_graph *graph, clvi_node *node, clv_error *err)
 clv_status clvi_graph_replace(clvi_graph *graph, size_t index, clvi_node *const *nodes, size_t count, clv_error *err);
 
 /* Every use of value `from` (node inputs, captures, graph outputs) becomes `to`. When `from` is a graph output its name
- * and declared type are kept: the two values swap them. When `to` is itself a graph input or output, both names belong
- * to the interface: then the graph output stays with `from`, whose producer must stay, and false is returned. */
+ * and declared type are kept: the two values swap them. When `to` is itself a graph input or output (or opaque), its
+ * name is fixed too: then the graph output stays with `from`, whose producer must stay, and false is returned. */
 bool clvi_graph_redirect(clvi_graph *graph, int32_t from, int32_t to);
 
 /* The model's metadata entry `key`, or NULL; setting replaces or adds. */

@@ -67,11 +67,9 @@ static clv_status check_node(const clvi_graph *graph, const clvi_node *node, uin
         const clvi_attr *attr = &node->attr[i];
         if (!attr->name || !attr->name[0])
             return FAIL(err, CLV_ERR_FORMAT, "node \"%s\": attribute %zu has no name", clvi_node_label(graph, node), i);
-        if (attr->kind == CLVI_ATTR_TENSOR && clvi_check_tensor(attr->tensor, attr->name, err) != CLV_OK) {
-            if (err)
-                err->code = CLV_ERR_FORMAT;
-            return CLV_ERR_FORMAT;
-        }
+        if (attr->kind == CLVI_ATTR_TENSOR && (!attr->tensor || clvi_check_tensor(attr->tensor, attr->name, NULL)))
+            return FAIL(err, CLV_ERR_FORMAT, "node \"%s\": attribute \"%s\" holds no whole tensor",
+                        clvi_node_label(graph, node), attr->name);
     }
     return CLV_OK;
 }

@@ -44,7 +44,7 @@ static clv_status follow_captures(Onnx__NodeProto *proto, const clvi_graph *grap
 {
     renames r = {.graph = graph, .node = node};
     bool changed = false;
-    for (size_t i = 0; i < node->n_capture; i++)
+    for (size_t i = 0; node->capture_name && i < node->n_capture; i++)
         changed |= strcmp(graph->values[node->capture[i]].name, node->capture_name[i]) != 0;
     if (!changed)
         return CLV_OK;

@@ -76,7 +76,7 @@ static clv_status outputs_to(Onnx__GraphProto *proto, const clvi_graph *graph, c
     return CLV_OK;
 }
 
-/* The declarations of inner values, then those of the raw bytes whose value has not gone. */
+/* The declarations of inner values, then those that no value had taken when the file was read. */
 static clv_status infos_to(Onnx__GraphProto *proto, const clvi_graph *graph, clvi_arena *arena, clv_error *err)
 {
     uint8_t *produced;
@@ -94,12 +94,8 @@ static clv_status infos_to(Onnx__GraphProto *proto, const clvi_graph *graph, clv
             continue;
         TRY(clvi_onnx_value_info(&proto->value_info[proto->n_value_info++], value, arena, err));
     }
-    for (size_t i = 0; i < n_spare; i++) {
-        const int32_t id = spare[i]->name ? clvi_graph_find_value(graph, spare[i]->name) : CLVI_NONE;
-        const clvi_value *value = id == CLVI_NONE ? NULL : &graph->values[id];
-        if (!value || value->is_input || value->is_output || value->constant || value->opaque || produced[id])
-            proto->value_info[proto->n_value_info++] = spare[i];
-    }
+    for (size_t i = 0; i < n_spare; i++)
+        proto->value_info[proto->n_value_info++] = spare[i];
     return CLV_OK;
 }
 
