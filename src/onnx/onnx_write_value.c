@@ -46,8 +46,13 @@ static clv_status initializers_to(Onnx__GraphProto *proto, const clvi_graph *gra
     return CLV_OK;
 }
 
-/* Graph inputs in the order of graph->inputs, the initializers among them where their ids put them. Before IR 4 every
- * initializer is an input too. */
+/* Before IR 4 every initializer is an input too. */
+static bool is_listed_input(const clvi_graph *graph, const clvi_value *value)
+{
+    return value->is_input || (graph->ir_version < 4 && (value->constant || value->opaque));
+}
+
+/* Graph inputs in the order of graph->inputs, the initializers among them where their ids put them. */
 static clv_status inputs_to(Onnx__GraphProto *proto, const clvi_graph *graph, clvi_arena *arena, clv_error *err)
 {
     size_t next = 0;
@@ -56,10 +61,9 @@ static clv_status inputs_to(Onnx__GraphProto *proto, const clvi_graph *graph, cl
         return clvi_proto_no_memory(err);
     for (size_t v = 0; v < graph->n_values; v++) {
         const clvi_value *value = &graph->values[v];
-        const bool fixed = value->constant || value->opaque;
-        if (!value->is_input && !(fixed && graph->ir_version < 4))
+        if (!is_listed_input(graph, value))
             continue;
-        if (!fixed)
+        if (!value->constant && !value->opaque)
             value = &graph->values[graph->inputs[next++]];
         TRY(clvi_onnx_value_info(&proto->input[proto->n_input++], value, arena, err));
     }
@@ -90,7 +94,8 @@ static clv_status infos_to(Onnx__GraphProto *proto, const clvi_graph *graph, clv
     for (size_t v = 0; v < graph->n_values; v++) {
         const clvi_value *value = &graph->values[v];
         const bool declared = value->raw_info.size || (produced[v] && (value->dtype != CLV_DTYPE_NONE));
-        if (value->is_input || value->is_output || !declared || !(produced[v] || value->constant || value->opaque))
+        if (is_listed_input(graph, value) || value->is_output || !declared ||
+            !(produced[v] || value->constant || value->opaque))
             continue;
         TRY(clvi_onnx_value_info(&proto->value_info[proto->n_value_info++], value, arena, err));
     }

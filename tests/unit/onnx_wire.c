@@ -75,7 +75,8 @@ clvi_str wire_value_info(const char *name, clv_dtype dtype, int rank, const int6
 clvi_str wire_tensor(const char *name, clv_dtype dtype, int rank, const int64_t *dims, const void *data, size_t bytes)
 {
     clvi_str tensor = {0};
-    put_packed_ints(&tensor, 1, dims, (size_t)rank);
+    for (int i = 0; i < rank; i++)
+        put_int(&tensor, 1, dims[i]);
     put_int(&tensor, 2, dtype);
     put_text(&tensor, 8, name);
     if (data)
@@ -312,7 +313,7 @@ clvi_str wire_strange_model(void)
     put_text(&graph, 2, "strange");
     clvi_str flag = wire_tensor("flag", CLV_BOOL, 0, one, yes, 1);
     put_message(&graph, 5, &flag);
-    put_packed_ints(&words, 1, one, 1);
+    put_int(&words, 1, 1);
     put_int(&words, 2, CLV_STRING);
     put_text(&words, 6, "word");
     put_text(&words, 8, "words");

@@ -218,7 +218,9 @@ static void bools_are_zero_or_one(void **state)
 {
     (void)state;
     const int64_t three[] = {3};
-    clvi_str tensor = wire_tensor("w", CLV_BOOL, 1, three, "\0\1\377", 3), model = with_tensor(&tensor);
+    clvi_str tensor = wire_tensor("w", CLV_BOOL, 0, three, "\0\1\377", 3);
+    put_packed_ints(&tensor, 1, three, 1); /* dims are not declared packed, but readers must take both forms */
+    clvi_str model = with_tensor(&tensor);
     clvi_graph *g = reads(&model);
     assert_memory_equal(value_of(g, "w")->constant->data, "\0\1\1", 3);
     clvi_graph_free(g);
