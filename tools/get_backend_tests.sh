@@ -36,4 +36,5 @@ with zipfile.ZipFile(sys.argv[1]) as wheel:
 PYTHON
     mv "$scratch/$version/onnx/backend/test/data/node" "$folder/$version"
 done
+: >"$folder/.complete" # without it the test does not demand that all are there
 echo "backend tests in $folder: $(ls "$folder" | tr '\n' ' ')"

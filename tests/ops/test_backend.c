@@ -245,6 +245,14 @@ static int leftovers(suite *s)
     return bad;
 }
 
+static bool is_complete(const char *folder)
+{
+    char path[1000];
+    struct stat info;
+    snprintf(path, sizeof path, "%s/.complete", folder);
+    return stat(path, &info) == 0;
+}
+
 int main(int argc, char **argv)
 {
     suite s = {0};
@@ -269,12 +277,16 @@ int main(int argc, char **argv)
     }
     free(entries);
     printf("%d passed, %d failed, %d excluded, %d not claimed\n", s.passed, s.failed, s.excluded, s.unclaimed);
-    const int bad = leftovers(&s);
-    const bool few = s.passed < atoi(argv[3]);
-    if (few)
-        printf("fewer than %s tests ran\n", argv[3]);
+    int bad = 0;
+    if (is_complete(argv[1])) {
+        bad = leftovers(&s);
+        if (s.passed < atoi(argv[3]))
+            bad += printf("fewer than %s tests ran\n", argv[3]) > 0;
+    } else {
+        printf("the tests are not complete here (tools/get_backend_tests.sh): their number was not checked\n");
+    }
     clvi_pool_free(s.pool);
     free(s.exclusions);
     free(s.met);
-    return s.failed || bad || few;
+    return s.failed || bad || !s.passed;
 }
