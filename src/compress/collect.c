@@ -34,6 +34,7 @@ clv_status clvi_calibration_create(clvi_calibration *out, const clvi_graph *grap
             clv_dataset_name(data, 0), (long long)chw[0], (long long)chw[1], (long long)chw[2], input->name,
             input->rank, (long long)input->dims[1], (long long)input->dims[2], (long long)input->dims[3]);
     out->input = (clv_tensor){.dtype = CLV_FLOAT32, .rank = 4, .dims = {1, chw[0], chw[1], chw[2]}};
+    out->fixed_batch = input->rank == 4 && input->dims[0] > 0 ? input->dims[0] : 0;
     out->bad = clvi_calloc((size_t)out->images, sizeof *out->bad);
     return out->bad ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "%lld calibration images", (long long)out->images);
 }
@@ -91,12 +92,17 @@ struct pass {
     void *user;
 };
 
-/* The largest batch whose fetched values and working set stay within FETCH_BYTES. */
+/* The batch that the network insists on, or the largest one whose fetched values and working set stay within
+ * FETCH_BYTES. */
 static clv_status batch_size(int64_t *out, const clvi_graph *graph, const int32_t *fetch, size_t n_fetch,
                              const clvi_calibration *c, clv_error *err)
 {
     clvi_shapes shapes;
     size_t bytes = 0, largest = 0;
+    if (c->fixed_batch) {
+        *out = c->fixed_batch;
+        return CLV_OK;
+    }
     TRY(clvi_shapes_infer(&shapes, graph, &c->input, 1, err));
     for (size_t i = 0; i < graph->n_values; i++) {
         const int64_t count = shapes.values[i].rank < 0 ? 0 : clv_tensor_count(&shapes.values[i]);
@@ -135,11 +141,16 @@ static clv_status run_pass(pass *p, const clvi_graph *graph, const int32_t *fetc
     for (int64_t first = 0; first < c->images; first += batch) {
         const int64_t n = c->images - first < batch ? c->images - first : batch;
         input.dims[0] = n;
+        if (c->fixed_batch && n < batch) /* the rest of the last batch is not sampled */
+            memset(input.data, 0, (size_t)(batch * clv_tensor_count(&c->input)) * sizeof(float));
         clvi_progress(c->context, p->stage, first, c->images);
         if ((st = clvi_check_cancel(c->context, err)) != CLV_OK ||
             (st = clv_dataset_read(c->data, first, n, c->preprocess, &input, c->bad + first, c->context, err)) !=
-                CLV_OK ||
-            (st = clvi_session_run(session, &input, 1, values, err)) != CLV_OK ||
+                CLV_OK)
+            goto out;
+        if (c->fixed_batch)
+            input.dims[0] = batch;
+        if ((st = clvi_session_run(session, &input, 1, values, err)) != CLV_OK ||
             (st = p->batch(p, first, n, values, err)) != CLV_OK)
             goto out;
     }
@@ -361,7 +372,8 @@ clv_status clvi_site_covariances(clvi_covariance **out, const clvi_graph *graph,
     moment_pass m = {.site = site, .target = targets->rows[index], .plan = plan_of(calibration, site, index)};
     *out = NULL;
     m.moments = clvi_calloc(groups, sizeof *m.moments);
-    m.row_of = clvi_alloc_array((size_t)calibration->batch, sizeof *m.row_of);
+    m.row_of = clvi_alloc_array((size_t)(calibration->fixed_batch ? calibration->fixed_batch : calibration->batch),
+                                sizeof *m.row_of);
     if (!m.moments || !m.row_of) {
         st = FAIL(err, CLV_ERR_NOMEM, "statistics of convolution \"%s\"", site->name);
         goto out;

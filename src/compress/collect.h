@@ -16,9 +16,10 @@ typedef struct clvi_calibration {
     clv_dataset *data;
     const clv_preprocess *preprocess;
     int64_t images;
-    int64_t samples;  /* patches per convolution, at most */
-    int64_t batch;    /* images run at once, at most */
-    clv_tensor input; /* the network's input at batch 1, no data */
+    int64_t samples;     /* patches per convolution, at most */
+    int64_t batch;       /* images run at once, at most */
+    int64_t fixed_batch; /* images that the network insists on in every run; 0: any number */
+    clv_tensor input;    /* the network's input at batch 1, no data */
     uint64_t seed;
     bool *bad; /* [images] met as corrupt; filled by the first pass */
     clv_context *context;

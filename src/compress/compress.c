@@ -221,6 +221,23 @@ static clv_status report_size(clvi_item *root, const char *key, const clvi_graph
     return CLV_OK;
 }
 
+/* An operator that cannot be run behind the convolutions does not stand in the way of splitting them. */
+static clv_status look_at_baseline(job *j, clv_report *report, clv_error *err)
+{
+    clv_error reason;
+    clvi_item *item = report ? clvi_report_object(clvi_report_root(report), "baseline") : NULL;
+    const clv_status st =
+        clvi_baseline_check(j->original, j->calibration.data, j->calibration.preprocess, j->context, item, &reason);
+    if (st == CLV_ERR_UNSUP) {
+        clvi_log(j->context, CLV_LOG_WARNING, "the network cannot be run to its end, so its baseline is unknown: %s",
+                 reason.msg);
+        return CLV_OK;
+    }
+    if (st != CLV_OK && err)
+        *err = reason;
+    return st;
+}
+
 static clv_status run(job *j, clv_report *report, clv_error *err)
 {
     const double start = clvi_now();
@@ -228,8 +245,7 @@ static clv_status run(job *j, clv_report *report, clv_error *err)
     TRY(clvi_shapes_infer(&j->shapes, j->original, &j->calibration.input, 1, err));
     TRY(clvi_sites_find(&j->sites, j->original, &j->shapes, err));
     TRY(choose_sites(j, err));
-    TRY(clvi_baseline_check(j->original, j->calibration.data, j->calibration.preprocess, j->context,
-                            report ? clvi_report_object(clvi_report_root(report), "baseline") : NULL, err));
+    TRY(look_at_baseline(j, report, err));
     TRY(clvi_targets_collect(&j->targets, j->original, &j->sites, &j->calibration, err));
     if (report)
         j->layers = clvi_report_table(clvi_report_root(report), "layers");

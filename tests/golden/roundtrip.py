@@ -109,6 +109,12 @@ def made_models(folder):
                 location="outside.bin", size_threshold=1024)
     yield "external_data", path, feeds
 
+    sums = [helper.make_node("Constant", [], ["k"], value=numpy_helper.from_array(np.full(4, 3, np.float32), "k")),
+            helper.make_node("Add", ["x", "k"], ["y"])]
+    path = save(model_of(sums), folder, "attribute", save_as_external_data=True, location="attribute.bin",
+                size_threshold=0, convert_attribute=True)
+    yield "external_attribute", path, feeds
+
     branch = [helper.make_graph([helper.make_node(op, ["x", "c"], [op])], op, [], [value(op, ["n", 4])])
               for op in ("Add", "Mul")]
     flag = numpy_helper.from_array(np.array(True), "flag")
