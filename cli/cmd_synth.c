@@ -73,9 +73,9 @@ const verb verb_synth = {
     .name = "synth",
     .summary = "every method on a random layer: error against MACs, as table and chart",
     .synopsis = "[options]",
-    .about =
-        "Makes a layer of random weights and random input patches, white and correlated, splits the layer with\n"
-        "every method at every size, and prints the relative error on fresh patches. Needs no model and no images.\n",
+    .about = "Makes a layer of random weights and random input patches, white and correlated, splits the layer with\n"
+             "every method at every size, and prints the relative error, on the patches that the fit saw and on\n"
+             "fresh ones. Needs no model and no images.\n",
     .examples = "  cleave synth -o synth.svg\n"
                 "  cleave synth --data correlated --max-multiplier 3 --json synth.json\n",
     .run = run,

@@ -18,9 +18,11 @@ static bool is_kind(const clv_synth_row *row, size_t kind)
 }
 
 /* One row for each multiplier, one column for each method. */
-static void report_kind(const clv_synth_row *rows, size_t n, size_t kind, clvi_item *report)
+static void report_kind(const clv_synth_row *rows, size_t n, size_t kind, bool fresh, clvi_item *report)
 {
     int64_t highest = 0;
+    char name[64];
+    (void)snprintf(name, sizeof name, "%s%s", kinds[kind], fresh ? "_fresh_patches" : "");
     for (size_t i = 0; i < n; i++)
         if (is_kind(&rows[i], kind) && rows[i].multiplier > highest)
             highest = rows[i].multiplier;
@@ -30,12 +32,12 @@ static void report_kind(const clv_synth_row *rows, size_t n, size_t kind, clvi_i
             if (!is_kind(&rows[i], kind) || rows[i].multiplier != m)
                 continue;
             if (!line) {
-                line = clvi_report_row(clvi_report_table(report, kinds[kind]));
+                line = clvi_report_row(clvi_report_table(report, name));
                 clvi_report_int(line, "multiplier", m);
                 clvi_report_int(line, "macs", rows[i].macs);
                 clvi_report_real(line, "kept", (double)rows[i].macs / (double)rows[i].original_macs, 3);
             }
-            clvi_report_real(line, rows[i].method, rows[i].test_error, 4);
+            clvi_report_real(line, rows[i].method, fresh ? rows[i].test_error : rows[i].train_error, 4);
         }
     }
 }
@@ -55,8 +57,10 @@ void clvi_synth_report(const clv_synth_row *rows, size_t n, clvi_item *report)
 {
     if (n > 0)
         clvi_report_int(report, "original_macs", rows[0].original_macs);
-    for (size_t kind = 0; kind < KINDS; kind++)
-        report_kind(rows, n, kind, report);
+    for (size_t kind = 0; kind < KINDS; kind++) {
+        report_kind(rows, n, kind, false, report);
+        report_kind(rows, n, kind, true, report);
+    }
     clvi_item *table = clvi_report_table(report, "rows");
     clvi_report_hide(table);
     for (size_t i = 0; i < n; i++)
@@ -72,7 +76,7 @@ static clv_status collect(clvi_plot *plot, clvi_series series[CLVI_PLOT_MAX_SERI
         if (!is_kind(&rows[i], kind))
             continue;
         x[i] = (double)rows[i].macs / (double)rows[i].original_macs;
-        y[i] = rows[i].test_error;
+        y[i] = rows[i].train_error;
         if (!last || strcmp(last->label, rows[i].method) != 0) {
             if (plot->n_series == CLVI_PLOT_MAX_SERIES)
                 return FAIL(err, CLV_ERR_ARG, "more than %d methods cannot be drawn", CLVI_PLOT_MAX_SERIES);
@@ -98,7 +102,7 @@ clv_status clvi_synth_plot(const clv_synth_row *rows, size_t n, const char *path
         clvi_plot *p = &plots[panels];
         *p = (clvi_plot){.title = titles[panels],
                          .x_label = "multiply-adds, share of the original layer",
-                         .y_label = "relative error on fresh patches",
+                         .y_label = "relative error on the patches of the fit",
                          .series = series[panels]};
         (void)snprintf(titles[panels], sizeof titles[panels], "A random layer on %s data", kinds[kind]);
         st = collect(p, series[panels], x, y, rows, n, kind, err);
