@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/size.h"
@@ -108,6 +109,12 @@ long clvi_mem_calls(void)
 void clvi_mem_fail_after(long n)
 {
     atomic_store(&permits, n < 0 ? LONG_MIN : n);
+}
+
+size_t clvi_mem_peak(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (size_t)usage.ru_maxrss * 1024 : 0;
 }
 
 /* A chunk is a header followed by its bytes. Objects larger than half a chunk get one of their own. */

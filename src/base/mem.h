@@ -35,6 +35,9 @@ long clvi_mem_live(void);
 long clvi_mem_calls(void);
 void clvi_mem_fail_after(long n);
 
+/* The largest resident size that this process has had, in bytes; 0 when the system does not say. */
+size_t clvi_mem_peak(void);
+
 /* An arena: many small objects with one lifetime, freed whole. Not thread-safe. */
 typedef struct clvi_arena clvi_arena;
 

@@ -265,6 +265,7 @@ static clv_status run(job *j, clv_report *report, clv_error *err)
         const double total = clvi_now() - start;
         clvi_report_real(time, "statistics", total - fit_seconds, 1);
         clvi_report_real(time, "fit", fit_seconds, 1);
+        clvi_report_real(root, "peak_memory_mib", (double)clvi_mem_peak() / 1048576, 0);
         TRY(clvi_report_check(report, err));
     }
     return CLV_OK;

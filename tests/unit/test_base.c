@@ -93,6 +93,16 @@ static void allocation_can_be_made_to_fail(void **state)
     clvi_free(first);
 }
 
+static void peak_memory_grows_with_use(void **state)
+{
+    (void)state;
+    const size_t before = clvi_mem_peak(), size = (size_t)64 << 20;
+    char *block = clvi_alloc(before + size);
+    memset(block, 1, before + size);
+    assert_true(clvi_mem_peak() >= before + size / 2);
+    clvi_free(block);
+}
+
 typedef struct sums {
     atomic_long total;
     atomic_int visits[1000];
@@ -247,6 +257,7 @@ int main(void)
         cmocka_unit_test(arena_objects_are_apart),
         cmocka_unit_test(memory_of_the_machine_is_known),
         cmocka_unit_test(allocation_can_be_made_to_fail),
+        cmocka_unit_test(peak_memory_grows_with_use),
         cmocka_unit_test(pool_runs_every_task_once),
         cmocka_unit_test(random_numbers_are_reproducible),
         cmocka_unit_test(file_is_replaced_whole_or_not_at_all),
