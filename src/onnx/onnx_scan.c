@@ -11,6 +11,8 @@
 #define COST_OF_FIELD   48 /* protobuf-c's note about one field while it parses the message */
 #define COST_OF_POINTER 32 /* an element of a list and the rounding of what it points to */
 
+#define COST_OF_SCOPE 2048 /* the tables of names of a nested graph */
+
 typedef struct scanner {
     const uint8_t *start;
     size_t memory, limit; /* bytes that unpacking needs, bytes it may need */
@@ -124,7 +126,8 @@ static size_t graph_cost(const ProtobufCMessageDescriptor *type, const field *f)
 {
     const bool makes_value = (type == &onnx__node_proto__descriptor && f->id == 2) ||
                              (type == &onnx__graph_proto__descriptor && f->id != 1 && f->id != 2);
-    return makes_value ? 2 * sizeof(clvi_value) : 0;
+    const bool makes_scope = type == &onnx__attribute_proto__descriptor && (f->id == 6 || f->id == 11);
+    return (makes_value ? 2 * sizeof(clvi_value) : 0) + (makes_scope ? COST_OF_SCOPE : 0);
 }
 
 static clv_status check_field(scanner *s, const field *f, const uint8_t *at, const ProtobufCMessageDescriptor *type)

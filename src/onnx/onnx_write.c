@@ -60,6 +60,7 @@ static clv_status build(Onnx__ModelProto **out, const clvi_graph *graph, clvi_ar
         if (!model->graph)
             return clvi_proto_no_memory(err);
         onnx__graph_proto__init(model->graph);
+        model->graph->name = (char *)"graph"; /* a graph made here; ONNX wants some name */
     }
     Onnx__GraphProto *g = model->graph;
     if (graph->name[0])

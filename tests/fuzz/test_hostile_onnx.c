@@ -71,6 +71,7 @@ static void mutate(seeds *s, clvi_rng *rng)
     const size_t at = below(rng, s->size);
     const clvi_str *other = &s->models[below(rng, N_MODELS)];
     const size_t from = below(rng, other->size), kind = below(rng, 4);
+    const size_t gone = below(rng, 8), copied = below(rng, other->size - from);
     switch (below(rng, 7)) {
     case 0: /* cut short */
         s->size = at;
@@ -87,7 +88,7 @@ static void mutate(seeds *s, clvi_rng *rng)
         splice(s, at, s->size > 0, huge[kind], huge_size[kind]);
         break;
     case 4: /* a piece of another model */
-        splice(s, at, below(rng, 8), other->text + from, below(rng, other->size - from));
+        splice(s, at, gone, other->text + from, copied);
         break;
     case 5: /* a piece removed */
         splice(s, at, below(rng, s->size - at), NULL, 0);

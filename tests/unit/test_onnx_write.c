@@ -8,9 +8,13 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -364,7 +368,7 @@ static void large_tensors_go_outside(void **state)
     clvi_free(inside.data);
     clvi_graph_free(back);
     clvi_free(file.data);
-    assert_int_equal(files("", NULL, false), 3); /* nothing temporary is left */
+    assert_int_equal(files("", NULL, true), 3); /* nothing temporary is left */
 }
 
 static void a_file_read_over_and_over_is_refused(void **state)
@@ -398,6 +402,86 @@ static void a_file_read_over_and_over_is_refused(void **state)
         clvi_str_free(&model);
     }
     assert_non_null(strstr(err.msg, "times over"));
+}
+
+/* What the model at path holds as the first weight; it must be whole. */
+static float first_weight(const char *path)
+{
+    clvi_graph *g;
+    clv_error err = {0};
+    if (clvi_onnx_read(&g, path, &err) != CLV_OK)
+        fail_msg("%s", err.msg);
+    const float first = ((const float *)value_of(g, "large")->constant->data)[0];
+    assert_true(((const float *)value_of(g, "larger")->constant->data)[1999] == 7);
+    assert_true(((const float *)value_of(g, "larger")->constant->data)[0] == first);
+    clvi_graph_free(g);
+    return first;
+}
+
+static void a_killed_writer_leaves_a_whole_pair(void **state)
+{
+    (void)state;
+    char path[256];
+    (void)snprintf(path, sizeof path, "%s/killed.onnx", folder);
+    clvi_graph *graphs[2] = {graph_with_large_weights(1), graph_with_large_weights(2)};
+    assert_int_equal(clvi_onnx_write(graphs[0], path, NULL), CLV_OK);
+    for (long i = 0; i < 25; i++) {
+        const pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0)
+            for (size_t n = 0;; n++)
+                if (clvi_onnx_write(graphs[n % 2], path, NULL) != CLV_OK)
+                    _exit(1);
+        const struct timespec pause = {0, 300000 * (1 + i)}; /* 0.3 to 7.5 ms: at any point of a write */
+        int how;
+        (void)nanosleep(&pause, NULL);
+        assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(waitpid(child, &how, 0), child);
+        assert_true(WIFSIGNALED(how));
+        const float first = first_weight(path);
+        assert_true(first == 1 || first == 2);
+    }
+    clvi_graph_free(graphs[0]);
+    clvi_graph_free(graphs[1]);
+    (void)files("", NULL, true);
+}
+
+/* A file may not grow beyond `limit` bytes, as on a full disk. */
+static clv_status write_within(rlim_t limit, const clvi_graph *graph, const char *path, clv_error *err)
+{
+    struct rlimit old;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    const struct rlimit small = {limit, old.rlim_max};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    const clv_status st = clvi_onnx_write(graph, path, err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    return st;
+}
+
+static void a_full_disk_leaves_a_whole_pair(void **state)
+{
+    (void)state;
+    char path[256];
+    clv_error err = {0};
+    (void)snprintf(path, sizeof path, "%s/full.onnx", folder);
+    clvi_graph *before = graph_with_large_weights(1), *after = graph_with_large_weights(2);
+    assert_int_equal(clvi_onnx_write(before, path, NULL), CLV_OK);
+    for (rlim_t limit = 0; limit < 16384; limit += 1000) { /* the data file has more bytes */
+        assert_int_equal(write_within(limit, after, path, &err), CLV_ERR_IO);
+        assert_non_null(strstr(err.msg, "full.onnx"));
+        assert_true(first_weight(path) == 1);
+        assert_int_equal(files("", NULL, false), 2);
+    }
+    value_of(after, "w")->external = false; /* and now in one file */
+    assert_int_equal(write_within(9000, after, path, &err), CLV_ERR_IO);
+    assert_true(first_weight(path) == 1);
+    assert_int_equal(files("", NULL, false), 2);
+    assert_int_equal(clvi_onnx_write(after, path, &err), CLV_OK);
+    assert_true(first_weight(path) == 2);
+    clvi_graph_free(before);
+    clvi_graph_free(after);
+    (void)files("", NULL, true);
 }
 
 static clv_status round_trip(const clvi_str *model, const char *path, clv_error *err)
@@ -458,6 +542,8 @@ int main(void)
         cmocka_unit_test(an_old_initializer_is_declared_once),
         cmocka_unit_test(broken_graphs_are_not_written),
         cmocka_unit_test(large_tensors_go_outside),
+        cmocka_unit_test(a_killed_writer_leaves_a_whole_pair),
+        cmocka_unit_test(a_full_disk_leaves_a_whole_pair),
         cmocka_unit_test(a_file_read_over_and_over_is_refused),
         cmocka_unit_test(short_memory_is_a_status),
     };
