@@ -188,8 +188,8 @@ static void report_pair(clvi_item *row, const difference *d, const pair *p)
     if (strcmp(a->values[p->a].name, b->values[p->b].name) != 0)
         clvi_report_text(row, "in_b", b->values[p->b].name);
     clvi_report_text(row, "made_by", p->op);
-    clvi_report_real(row, "relative_error", error_of(p), 8);
-    clvi_report_real(row, "max_difference", p->error.max_diff, 8);
+    clvi_report_real(row, "relative_error", error_of(p), 6);
+    clvi_report_real(row, "max_difference", p->error.max_diff, 6);
     clvi_report_real(row, "rms", sqrt(p->error.base_square / fmax(1, p->error.count)), 4);
     if (p->shapes_differ)
         clvi_report_text(row, "note", "the shapes differ");
@@ -214,7 +214,7 @@ static clv_status report_all(const difference *d, clv_error *err)
     clvi_report_int(root, "tensors_compared", (int64_t)d->n);
     clvi_report_text(root, "first_departure", first ? d->job->a->values[first->a].name : "none");
     if (worst)
-        clvi_report_real(root, "worst_output_error", error_of(worst), 8);
+        clvi_report_real(root, "worst_output_error", error_of(worst), 6);
     clvi_item *tensors = clvi_report_table(root, "tensors"), *outputs = clvi_report_table(root, "outputs");
     for (size_t i = 0; i < d->n; i++)
         report_pair(clvi_report_row(i < d->n_inner ? tensors : outputs), d, &d->pairs[i]);
