@@ -131,6 +131,11 @@ expect 3 "$cleave" eval unknown.onnx --data images.bin --preprocess cifar10 --no
 says err Invent
 expect 1 "$cleave" eval net.onnx --data images.bin --preprocess imagenet
 
+mkdir pictures-bad
+printf 'this is no picture' >pictures-bad/broken.png
+expect 1 "$cleave" eval net.onnx --data pictures-bad --preprocess cifar10
+says err broken.png
+
 # --- run
 expect 0 "$cleave" run two.onnx --input left=left.npy --input right=right.npy --out-dir results --json run.json
 says out "out/sum"
