@@ -223,7 +223,7 @@ clv_status clvi_cp_solve(const clvi_cp *s, double total, const clvi_fit_opts *op
 {
     const size_t params = s->r * (s->c + s->k);
     const clvi_structure structure = clvi_cp_structure(s);
-    clvi_lbfgs_opts lbfgs = clvi_lbfgs_opts_default();
+    clvi_lbfgs_opts lbfgs = clvi_varpro_opts(opts->max_iterations);
     clvi_lbfgs_result result;
     double best = HUGE_VAL;
     clvi_varpro *v = NULL;

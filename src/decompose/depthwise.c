@@ -126,19 +126,12 @@ static clv_status try_closed(work *w, clvi_method method, const size_t *filters,
     return CLV_OK;
 }
 
-static clvi_lbfgs_opts solver_opts(const work *w)
-{
-    clvi_lbfgs_opts o = clvi_lbfgs_opts_default();
-    o.max_iterations = w->opts->max_iterations;
-    return o;
-}
-
 /* Sweeps or the joint fit from the best so far, as a candidate. */
 static clv_status try_from_best(work *w, clvi_method method, clv_error *err)
 {
     clvi_dw dw;
     clv_status st;
-    const clvi_lbfgs_opts solver = solver_opts(w);
+    const clvi_lbfgs_opts solver = clvi_varpro_opts(w->opts->max_iterations);
     TRY(copy_best(w, &dw, err));
     clvi_dw_enter(&w->space, &dw);
     if (method == CLVI_METHOD_SWEEPS)
@@ -170,7 +163,7 @@ static clv_status try_pruned(work *w, size_t *filters, clv_error *err)
 {
     const size_t cap = clvi_min_size(w->g.k, w->g.n), c = w->g.c;
     const size_t wide = clvi_min_size(cap, (size_t)ceil(OVERSIZE * (double)w->total / (double)c));
-    const clvi_lbfgs_opts solver = solver_opts(w);
+    const clvi_lbfgs_opts solver = clvi_varpro_opts(w->opts->max_iterations);
     clvi_dw dw;
     clv_status st;
     for (size_t i = 0; i < c; i++)

@@ -2,6 +2,7 @@
 #include "decompose/dwfit.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -140,22 +141,28 @@ void clvi_dw_leave(const clvi_dw_space *space, clvi_dw *dw)
 /* Scratch of one channel's fit. */
 typedef struct scratch {
     double *memory;
-    double *nt;     /* [k, n] what the channel is to explain */
-    double *wt;     /* [k, n] */
-    double *gram;   /* [k, k] */
-    double *values; /* [k] */
+    double *nt;      /* [k, n] what the channel is to explain */
+    double *wt;      /* [k, n] */
+    double *gram;    /* [k, k] */
+    double *values;  /* [k] */
+    double *filters; /* [2 k, k] those of a channel after and before its fit */
+    double *columns; /* [2 k, n] and their columns of P */
+    double *pushed;  /* [q, 2 k] what the filters see of all inputs */
 } scratch;
 
 static clv_status scratch_create(scratch *s, const clvi_group *g, clv_error *err)
 {
     const size_t kn = g->k * g->n;
-    s->memory = clvi_alloc_array(2 * kn + g->k * g->k + g->k, sizeof(double));
+    s->memory = clvi_alloc_array(4 * kn + 3 * g->k * g->k + g->k + 2 * g->q * g->k, sizeof(double));
     if (!s->memory)
         return FAIL(err, CLV_ERR_NOMEM, "fit of %zu taps to %zu outputs", g->k, g->n);
     s->nt = s->memory;
     s->wt = s->nt + kn;
     s->gram = s->wt + kn;
     s->values = s->gram + g->k * g->k;
+    s->filters = s->values + g->k;
+    s->columns = s->filters + 2 * g->k * g->k;
+    s->pushed = s->columns + 2 * kn;
     return CLV_OK;
 }
 
@@ -260,24 +267,51 @@ static double residual_error(const residual *r, const clvi_dw_space *space)
            clvi_dot(w, clvi_view_of(r->rt, q, n, n));
 }
 
-/* Each channel in turn takes the best rank-m approximation of N_i = R_i + W^_i (S_ii = I), and the residual follows. */
-static clv_status sweep(clvi_dw *dw, const clvi_dw_space *space, residual *r, scratch *s, clv_error *err)
+/* rt -= S_{:,i} (new - old)^T, where old is in r->wt and new in s->wt. */
+static void update_dense(residual *r, const clvi_dw_space *space, size_t i, scratch *s)
 {
-    const size_t k = dw->k, n = dw->n, q = dw->c * k, width = q + n;
+    const size_t k = space->g->k, n = space->g->n, q = space->g->q;
+    double *change = s->nt; /* used up by now */
+    for (size_t j = 0; j < k * n; j++)
+        change[j] = s->wt[j] - r->wt[i * k * n + j];
+    clvi_gemm(space->g->pool, (clvi_out){r->rt, n}, 1, -1, clvi_view_of(space->sht + i * k, q, k, q + n),
+              clvi_view_of(change, k, n, n));
+}
+
+/* The same when old was a product of m filters as well: 2 m (k + n) multiply-adds a row instead of k n. */
+static void update_factored(residual *r, const clvi_dw_space *space, const clvi_dw *dw, size_t i, scratch *s)
+{
+    const size_t k = dw->k, n = dw->n, q = space->g->q, a = dw->first[i], m = dw->first[i + 1] - a;
+    memcpy(s->filters, dw->d + a * k, m * k * sizeof(double));
+    memcpy(s->columns, dw->pt + a * n, m * n * sizeof(double));
+    clvi_gemm(space->g->pool, (clvi_out){s->pushed, 2 * m}, 0, 1, clvi_view_of(space->sht + i * k, q, k, q + n),
+              clvi_transposed(clvi_view_of(s->filters, 2 * m, k, k)));
+    clvi_gemm(space->g->pool, (clvi_out){r->rt, n}, 1, -1, clvi_view_of(s->pushed, q, 2 * m, 2 * m),
+              clvi_view_of(s->columns, 2 * m, n, n));
+}
+
+/* Each channel in turn takes the best rank-m approximation of N_i = R_i + W^_i (S_ii = I), and the residual follows.
+ * factored: W^ is what dw says; else it is anything. */
+static clv_status sweep(clvi_dw *dw, const clvi_dw_space *space, residual *r, bool factored, scratch *s, clv_error *err)
+{
+    const size_t k = dw->k, n = dw->n;
     for (size_t i = 0; i < dw->c; i++) {
+        const size_t a = dw->first[i], m = dw->first[i + 1] - a;
+        const bool cheap = factored && 2 * m * (k + n) < k * n;
         double *wt = r->wt + i * k * n;
-        const double *rt = r->rt + i * k * n;
         for (size_t j = 0; j < k * n; j++)
-            s->nt[j] = rt[j] + wt[j];
+            s->nt[j] = r->rt[i * k * n + j] + wt[j];
+        for (size_t j = 0; cheap && j < m * k; j++) /* minus the old filters, below the new ones to come */
+            s->filters[m * k + j] = -dw->d[a * k + j];
+        if (cheap)
+            memcpy(s->columns + m * n, dw->pt + a * n, m * n * sizeof(double));
         TRY(fit_channel(dw, i, s, err));
         expand_channel(dw, i, s->wt);
-        for (size_t j = 0; j < k * n; j++) {
-            const double fresh = s->wt[j];
-            s->wt[j] = fresh - wt[j];
-            wt[j] = fresh;
-        }
-        clvi_gemm(space->g->pool, (clvi_out){r->rt, n}, 1, -1, clvi_view_of(space->sht + i * k, q, k, width),
-                  clvi_view_of(s->wt, k, n, n));
+        if (cheap)
+            update_factored(r, space, dw, i, s);
+        else
+            update_dense(r, space, i, s);
+        memcpy(wt, s->wt, k * n * sizeof(double));
     }
     return CLV_OK;
 }
@@ -296,7 +330,7 @@ clv_status clvi_dw_inter_channel(clvi_dw *dw, const clvi_dw_space *space, clv_er
         whiten_rows(r.wt + i * g->k * g->n, space->l + i * g->k * g->k, g->k, g->n);
     }
     residual_refresh(&r, space);
-    st = sweep(dw, space, &r, &s, err);
+    st = sweep(dw, space, &r, false, &s, err);
 out:
     residual_free(&r);
     clvi_free(s.memory);
@@ -320,9 +354,8 @@ clv_status clvi_dw_sweeps(clvi_dw *dw, const clvi_dw_space *space, int max_sweep
     for (int i = 0; i < max_sweeps; i++) {
         if (context && (st = clvi_check_cancel(context, err)) != CLV_OK)
             break;
-        if ((st = sweep(dw, space, &r, &s, err)) != CLV_OK)
+        if ((st = sweep(dw, space, &r, true, &s, err)) != CLV_OK)
             break;
-        residual_refresh(&r, space); /* rounding of the updates does not pile up */
         const double fresh = residual_error(&r, space);
         if (error - fresh <= tolerance * fabs(fresh))
             break;

@@ -14,7 +14,8 @@
 
 clvi_lbfgs_opts clvi_lbfgs_opts_default(void)
 {
-    return (clvi_lbfgs_opts){.max_iterations = 200, .memory = 12, .f_tolerance = 1e-6, .g_tolerance = 1e-12};
+    return (clvi_lbfgs_opts){
+        .max_iterations = 200, .memory = 12, .f_tolerance = 1e-6, .f_target = -HUGE_VAL, .g_tolerance = 1e-12};
 }
 
 static double dot(const double *a, const double *b, size_t n)
@@ -174,7 +175,8 @@ static clv_status minimise(double *x, double *grad, double *p, line *l, memory *
     const size_t n = l->n;
     for (int i = 0; i < WINDOW; i++)
         past[i] = HUGE_VAL;
-    while (result->iterations < opts->max_iterations && largest(grad, n) > opts->g_tolerance) {
+    while (result->iterations < opts->max_iterations && result->f > opts->f_target &&
+           largest(grad, n) > opts->g_tolerance) {
         if (context)
             TRY(clvi_check_cancel(context, err));
         direction(m, grad, p);

@@ -16,6 +16,7 @@ typedef struct clvi_lbfgs_opts {
     int max_iterations; /* 200 */
     int memory;         /* pairs kept, 12 */
     double f_tolerance; /* stop when five iterations together lower f by less than this times |f|, 1e-6 */
+    double f_target;    /* stop at or below this, -HUGE_VAL */
     double g_tolerance; /* stop when the largest gradient entry is below this, 1e-12 */
 } clvi_lbfgs_opts;
 

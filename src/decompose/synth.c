@@ -217,7 +217,7 @@ static double error_with_bias(const clvi_covariance *cov, const double *what, co
         offset += d * d;
         trace += cov->t[i * cov->n + i];
     }
-    return clvi_error_of(cov, what) + (trace > 0 ? offset / trace : 0);
+    return fmax(clvi_error_of(cov, what), 0) + (trace > 0 ? offset / trace : 0);
 }
 
 static clv_status fit_row(const experiment *e, const curve *c, clv_synth_row *row, clv_error *err)

@@ -12,6 +12,9 @@
  * singular statistics, leave it invertible: a relative ridge at the level of rounding. */
 #define JITTER 1e-13
 
+#define INVISIBLE 1e-12 /* relative error at which a fit is exact: rounding the weights to float32 costs about 1e-14 \
+                         */
+
 struct clvi_varpro {
     const clvi_structure *structure;
     size_t m, q, n;
@@ -85,6 +88,14 @@ double clvi_varpro_evaluate(void *varpro, const double *theta, double *grad)
     for (size_t i = 0; i < v->structure->params; i++)
         grad[i] /= v->total;
     return 1 - energy / v->total;
+}
+
+clvi_lbfgs_opts clvi_varpro_opts(int max_iterations)
+{
+    clvi_lbfgs_opts o = clvi_lbfgs_opts_default();
+    o.max_iterations = max_iterations;
+    o.f_target = INVISIBLE;
+    return o;
 }
 
 clv_status clvi_varpro_minimise(clvi_varpro *v, double *theta, const clvi_lbfgs_opts *opts, clvi_lbfgs_result *result,

@@ -36,6 +36,9 @@ clv_status clvi_varpro_create(clvi_varpro **out, const clvi_structure *structure
                               double total, clvi_pool *pool, clv_error *err);
 void clvi_varpro_free(clvi_varpro *v); /* NULL-safe */
 
+/* The solver's options for such a problem: it stops where float32 weights could not show the difference. */
+clvi_lbfgs_opts clvi_varpro_opts(int max_iterations);
+
 /* f(theta) / total, with gradient: a clvi_objective whose arg is the clvi_varpro. HUGE_VAL when G is singular. */
 double clvi_varpro_evaluate(void *varpro, const double *theta, double *grad);
 
