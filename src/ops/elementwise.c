@@ -107,7 +107,7 @@ static void prelu_row(void *ctx, char *const *p, const int64_t *stride, int64_t 
     if (ss == 0) {
         const float s = slope[0];
         for (int64_t i = 0; i < n; i++)
-            y[i] = x[i] < 0 ? x[i] * s : x[i];
+            y[i] = (x[i] < 0 ? 0 : x[i]) + s * (x[i] < 0 ? x[i] : 0); /* two selects, no branch: this vectorises */
     } else {
         for (int64_t i = 0; i < n; i++)
             y[i] = x[i] < 0 ? x[i] * slope[i * ss] : x[i];

@@ -18,16 +18,22 @@ enum { pool_block = 256 };
 /* acc[q] takes x[q * step] for q in [0, n). */
 typedef void (*pool_visit)(void *acc, const float *x, int64_t step, int64_t n, int64_t p);
 
+/* NaN wins and stays. One | instead of ||, so that the loop below vectorises. */
+static float larger(float v, float top)
+{
+    return ((v > top) | (v != v)) ? v : top;
+}
+
 static void visit_max(void *acc, const float *x, int64_t step, int64_t n, int64_t p)
 {
     float *y = acc;
     (void)p;
     if (step == 1)
         for (int64_t q = 0; q < n; q++)
-            y[q] = x[q] > y[q] || x[q] != x[q] ? x[q] : y[q]; /* NaN wins and stays */
+            y[q] = larger(x[q], y[q]);
     else
         for (int64_t q = 0; q < n; q++)
-            y[q] = x[q * step] > y[q] || x[q * step] != x[q * step] ? x[q * step] : y[q];
+            y[q] = larger(x[q * step], y[q]);
 }
 
 static void visit_sum(void *acc, const float *x, int64_t step, int64_t n, int64_t p)

@@ -34,37 +34,50 @@ typedef struct softmax_job {
     float *y;
 } softmax_job;
 
-/* One line x[0], x[step], ...: e^(x - max) / sum, the sum in double. */
-static void softmax_line(softmax_kind kind, const float *x, float *y, int64_t n, int64_t step)
+enum { softmax_block = 64 };
+
+/* `width` neighbouring lines x[q], x[q + step], ...: e^(x - max) / sum, the sum in double. Taken together, so that
+ * lines along an outer axis read memory in order. */
+static void softmax_lines(softmax_kind kind, const float *x, float *y, int64_t n, int64_t step, int64_t width)
 {
-    int64_t top = 0;
-    double sum = 0;
+    float max[softmax_block];
+    int64_t top[softmax_block] = {0};
+    double sum[softmax_block] = {0};
+    memcpy(max, x, (size_t)width * sizeof max[0]);
     for (int64_t i = 1; i < n; i++)
-        if (x[i * step] > x[top * step])
-            top = i;
-    const float max = x[top * step];
-    if (kind == HARDMAX) {
-        for (int64_t i = 0; i < n; i++)
-            y[i * step] = i == top ? 1 : 0;
-        return;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        const float v = x[i * step] - max, e = expf(v);
-        sum += (double)e;
-        y[i * step] = kind == SOFTMAX ? e : v;
-    }
-    const float scale = (float)(1 / sum), shift = (float)log(sum);
+        for (int64_t q = 0; q < width; q++)
+            if (x[i * step + q] > max[q]) {
+                max[q] = x[i * step + q];
+                top[q] = i;
+            }
     for (int64_t i = 0; i < n; i++)
-        y[i * step] = kind == SOFTMAX ? y[i * step] * scale : y[i * step] - shift;
+        for (int64_t q = 0; q < width; q++) {
+            const float v = x[i * step + q] - max[q], e = kind == HARDMAX ? 0 : expf(v);
+            sum[q] += (double)e;
+            y[i * step + q] = kind == SOFTMAX ? e : kind == LOG_SOFTMAX ? v : i == top[q] ? 1 : 0;
+        }
+    if (kind == HARDMAX)
+        return;
+    float scale[softmax_block], shift[softmax_block];
+    for (int64_t q = 0; q < width; q++) {
+        scale[q] = kind == SOFTMAX ? (float)(1 / sum[q]) : 1;
+        shift[q] = kind == SOFTMAX ? 0 : (float)log(sum[q]);
+    }
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t q = 0; q < width; q++)
+            y[i * step + q] = y[i * step + q] * scale[q] - shift[q];
 }
 
-static void softmax_lines(void *ctx, int64_t begin, int64_t end)
+/* Units are blocks of lines: ceil(inner / softmax_block) for every outer index. */
+static void softmax_blocks(void *ctx, int64_t begin, int64_t end)
 {
     const softmax_job *job = ctx;
     const clvi_axis_view v = job->view;
+    const int64_t blocks = (v.inner + softmax_block - 1) / softmax_block;
     for (int64_t i = begin; i < end; i++) {
-        const int64_t at = i / v.inner * v.n * v.inner + i % v.inner;
-        softmax_line(job->kind, job->x + at, job->y + at, v.n, v.inner);
+        const int64_t first = i % blocks * softmax_block, left = v.inner - first;
+        const int64_t at = i / blocks * v.n * v.inner + first;
+        softmax_lines(job->kind, job->x + at, job->y + at, v.n, v.inner, left < softmax_block ? left : softmax_block);
     }
 }
 
@@ -86,11 +99,12 @@ static clv_status softmax_run(clvi_op_call *call, clv_error *err)
         for (int i = 0; i < x->rank; i++)
             *(i < axis ? &job.view.outer : &job.view.n) *= x->dims[i];
     }
-    clvi_split_range(call->pool, job.view.outer * job.view.inner, 1 + 2048 / job.view.n, softmax_lines, &job);
+    const int64_t blocks = job.view.outer * ((job.view.inner + softmax_block - 1) / softmax_block);
+    clvi_split_range(call->pool, blocks, 1 + 2048 / job.view.n, softmax_blocks, &job);
     return CLV_OK;
 }
 
-/* A line is read whole before it is written. */
+/* A line is read whole before its first element is overwritten, and every element is read before it is written. */
 static bool always(const clvi_op_call *call)
 {
     (void)call;

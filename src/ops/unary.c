@@ -41,7 +41,8 @@ static void relu(const float *x, float *y, int64_t n, const float p[2])
 
 static void leaky_relu(const float *x, float *y, int64_t n, const float p[2])
 {
-    EACH(v < 0 ? v * p[0] : v);
+    const float slope = p[0];
+    EACH((v < 0 ? 0 : v) + slope * (v < 0 ? v : 0)); /* two selects, no branch: this vectorises */
 }
 
 static void thresholded_relu(const float *x, float *y, int64_t n, const float p[2])
