@@ -83,6 +83,13 @@ static clv_status apply_sizes(app *a, const image_options *o, clv_preprocess *p)
         p->resize = w ? 0 : h;
         p->resize_h = w ? h : 0;
         p->resize_w = w;
+        p->letterbox = 0;
+    }
+    if (o->letterbox) {
+        if (!parse_extent(o->letterbox, &h, &w) || w)
+            return bad_value(a, "letterbox", o->letterbox, "N");
+        p->letterbox = h;
+        p->resize = p->resize_h = p->resize_w = 0;
     }
     if (o->crop) {
         if (!parse_extent(o->crop, &h, &w))
@@ -92,7 +99,9 @@ static clv_status apply_sizes(app *a, const image_options *o, clv_preprocess *p)
     }
     if (o->no_antialias)
         p->antialias = false;
-    return CLV_OK;
+    if (o->crop_floor)
+        p->crop_floor = true;
+    return clv_preprocess_check(p, &a->err);
 }
 
 static clv_status apply_options(app *a, const image_options *o, clv_preprocess *p)
@@ -114,9 +123,10 @@ static clv_status apply_options(app *a, const image_options *o, clv_preprocess *
 clv_status choose_preprocess(app *a, const image_options *o, const clv_model *model, clv_preprocess *room,
                              const clv_preprocess **out)
 {
-    const bool numbers = o->mean || o->std || o->scale || o->order;
+    const bool any = o->preset || o->mean || o->std || o->scale || o->order || o->resize || o->letterbox || o->crop ||
+                     o->crop_floor || o->no_antialias;
     *out = NULL;
-    if (!o->preset && !numbers && !o->resize && !o->crop && !o->no_antialias)
+    if (!any)
         return CLV_OK;
     clv_status st;
     if (o->preset) {
@@ -128,7 +138,7 @@ clv_status choose_preprocess(app *a, const image_options *o, const clv_model *mo
     } else {
         st = app_fail(a, CLV_ERR_ARG,
                       "say --scale too (1/255 when mean and std are for pixels from 0 to 1, 1 when they "
-                      "are for bytes), or --preprocess imagenet, cifar10 or raw");
+                      "are for bytes), or a preset: --preprocess imagenet, cifar10, tf, caffe, ...");
     }
     if (st == CLV_OK)
         st = apply_options(a, o, room);

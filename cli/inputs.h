@@ -9,8 +9,8 @@
 #include "cleave/model.h"
 
 typedef struct image_options {
-    const char *preset, *mean, *std, *scale, *order, *resize, *crop;
-    bool no_antialias;
+    const char *preset, *mean, *std, *scale, *order, *resize, *crop, *letterbox;
+    bool no_antialias, crop_floor;
     const char *labels;
     int64_t limit;
     double max_bad; /* percent; < 0: the library's default */
@@ -21,27 +21,24 @@ typedef struct image_options {
         .max_bad = -1    \
     }
 
-#define IMAGE_OPTIONS(o)                                                                                               \
-    {0,                                                                                                                \
-     "preprocess",                                                                                                     \
-     "NAME",                                                                                                           \
-     "how images become the input: imagenet, cifar10 or raw\n"                                                         \
-     "(default: what the model's metadata say)",                                                                       \
-     OPTION_TEXT,                                                                                                      \
-     &(o)->preset},                                                                                                    \
-        {0,           "mean",    "A,B,C", "per channel (p * scale - mean) / std, in the order of the channels",        \
-         OPTION_TEXT, &(o)->mean},                                                                                     \
-        {0, "std", "A,B,C", "see --mean", OPTION_TEXT, &(o)->std},                                                     \
-        {0, "scale", "X", "factor of the 8-bit pixels p, e.g. 1/255 or 1", OPTION_TEXT, &(o)->scale},                  \
-        {0, "channel-order", "ORDER", "rgb or bgr", OPTION_TEXT, &(o)->order},                                         \
-        {0,           "resize",    "N or HxW", "shorter side to N, or to exactly H x W; 0: leave the size",            \
-         OPTION_TEXT, &(o)->resize},                                                                                   \
-        {0, "crop", "N or HxW", "centre crop after resizing; 0: none", OPTION_TEXT, &(o)->crop},                       \
-        {0, "no-antialias", NULL, "plain bilinear resizing", OPTION_FLAG, &(o)->no_antialias},                         \
-        {0, "limit", "N", "use at most N images, spread evenly over the set", OPTION_INT, &(o)->limit},                \
-    {                                                                                                                  \
-        0, "max-bad", "PERCENT", "stop when more images than this are corrupt (default 1)", OPTION_REAL, &(o)->max_bad \
-    }
+/* clang-format off */
+#define IMAGE_OPTIONS(o)                                                                                              \
+    {0, "preprocess", "NAME", "how images become the input: imagenet, cifar10, tf, caffe, unit, raw,\n"               \
+                              "ultraface or nanodet (default: what the model's metadata say);\n"                      \
+                              "the options below change single parts of it", OPTION_TEXT, &(o)->preset},              \
+    {0, "mean", "A,B,C", "per channel (p * scale - mean) / std, in the order of the channels", OPTION_TEXT,           \
+     &(o)->mean},                                                                                                     \
+    {0, "std", "A,B,C", "see --mean", OPTION_TEXT, &(o)->std},                                                        \
+    {0, "scale", "X", "factor of the 8-bit pixels p, e.g. 1/255 or 1", OPTION_TEXT, &(o)->scale},                     \
+    {0, "channel-order", "ORDER", "rgb or bgr", OPTION_TEXT, &(o)->order},                                            \
+    {0, "resize", "N or HxW", "shorter side to N, or to exactly H x W; 0: leave the size", OPTION_TEXT, &(o)->resize},\
+    {0, "letterbox", "N", "longer side to N, at the top left of a black square", OPTION_TEXT, &(o)->letterbox},       \
+    {0, "crop", "N or HxW", "centre crop after resizing; 0: none", OPTION_TEXT, &(o)->crop},                          \
+    {0, "crop-floor", NULL, "round odd margins of the crop down, not half to even", OPTION_FLAG, &(o)->crop_floor},   \
+    {0, "no-antialias", NULL, "plain bilinear resizing", OPTION_FLAG, &(o)->no_antialias},                            \
+    {0, "limit", "N", "use at most N images, spread evenly over the set", OPTION_INT, &(o)->limit},                   \
+    {0, "max-bad", "PERCENT", "stop when more images than this are corrupt (default 1)", OPTION_REAL, &(o)->max_bad}
+/* clang-format on */
 
 /* The preprocessing that the options ask for, based on the preset or on what the model says. *out NULL when no option
  * was given, so that the library looks it up; else `room`. */

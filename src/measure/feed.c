@@ -24,9 +24,9 @@ static bool preprocess_size(const clv_preprocess *p, int64_t *h, int64_t *w)
         *w = p->crop_w;
         return true;
     }
-    *h = p->resize_h;
-    *w = p->resize_w;
-    return p->resize_h > 0 && p->resize_w > 0;
+    *h = p->letterbox > 0 ? p->letterbox : p->resize_h;
+    *w = p->letterbox > 0 ? p->letterbox : p->resize_w;
+    return *h > 0 && *w > 0;
 }
 
 static clv_status find_shape(clvi_feed *f, const clvi_value *v, clv_error *err)

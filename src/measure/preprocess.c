@@ -27,8 +27,10 @@ clv_status clvi_preprocess_resolve(clv_preprocess *out, const clvi_graph *graph,
         return clv_preprocess_parse(out, stored, err);
     char hint[96];
     suggest(hint, sizeof hint, graph);
-    return FAIL(err, CLV_ERR_ARG,
-                "the model does not say how its images are prepared: choose a preset (imagenet, cifar10, raw) or give "
-                "mean, std, scale and channel order%s",
-                hint);
+    return FAIL(
+        err, CLV_ERR_ARG,
+        "the model does not say how its images are prepared: choose a preset (imagenet, cifar10, tf, caffe, unit, "
+        "raw, ...) or give "
+        "mean, std, scale and channel order%s",
+        hint);
 }

@@ -125,6 +125,11 @@ says err cifar10
 expect 2 "$cleave" eval net.onnx --data images.bin --mean 0.5
 says err --scale
 expect 2 "$cleave" eval net.onnx --data images.bin --preprocess nonsense
+for wrong in --mean=1,2 --mean=a --std=0 --scale=0 --scale=1/0 --channel-order=gbr --resize=-1 --resize=3x --crop=0x3 \
+    --letterbox=3x3 --resize=99999999999; do
+    expect 2 "$cleave" eval net.onnx --data images.bin --preprocess cifar10 "$wrong"
+done
+expect 0 "$cleave" eval net.onnx --data images.bin --preprocess cifar10 --letterbox 40 --crop 32 --crop-floor
 expect 1 "$cleave" eval net.onnx --data missing --preprocess cifar10
 says err missing
 expect 3 "$cleave" eval unknown.onnx --data images.bin --preprocess cifar10 --no-check
