@@ -267,15 +267,21 @@ static double residual_error(const residual *r, const clvi_dw_space *space)
            clvi_dot(w, clvi_view_of(r->rt, q, n, n));
 }
 
+/* S_{:,i}[q, k], read as the transpose of the rows of channel i, which lie together. */
+static clvi_view s_columns(const clvi_dw_space *space, size_t i)
+{
+    const size_t k = space->g->k, q = space->g->q, width = q + space->g->n;
+    return clvi_transposed(clvi_view_of(space->sht + i * k * width, k, q, width));
+}
+
 /* rt -= S_{:,i} (new - old)^T, where old is in r->wt and new in s->wt. */
 static void update_dense(residual *r, const clvi_dw_space *space, size_t i, scratch *s)
 {
-    const size_t k = space->g->k, n = space->g->n, q = space->g->q;
+    const size_t k = space->g->k, n = space->g->n;
     double *change = s->nt; /* used up by now */
     for (size_t j = 0; j < k * n; j++)
         change[j] = s->wt[j] - r->wt[i * k * n + j];
-    clvi_gemm(space->g->pool, (clvi_out){r->rt, n}, 1, -1, clvi_view_of(space->sht + i * k, q, k, q + n),
-              clvi_view_of(change, k, n, n));
+    clvi_gemm(space->g->pool, (clvi_out){r->rt, n}, 1, -1, s_columns(space, i), clvi_view_of(change, k, n, n));
 }
 
 /* The same when old was a product of m filters as well: 2 m (k + n) multiply-adds a row instead of k n. */
@@ -284,7 +290,7 @@ static void update_factored(residual *r, const clvi_dw_space *space, const clvi_
     const size_t k = dw->k, n = dw->n, q = space->g->q, a = dw->first[i], m = dw->first[i + 1] - a;
     memcpy(s->filters, dw->d + a * k, m * k * sizeof(double));
     memcpy(s->columns, dw->pt + a * n, m * n * sizeof(double));
-    clvi_gemm(space->g->pool, (clvi_out){s->pushed, 2 * m}, 0, 1, clvi_view_of(space->sht + i * k, q, k, q + n),
+    clvi_gemm(space->g->pool, (clvi_out){s->pushed, 2 * m}, 0, 1, s_columns(space, i),
               clvi_transposed(clvi_view_of(s->filters, 2 * m, k, k)));
     clvi_gemm(space->g->pool, (clvi_out){r->rt, n}, 1, -1, clvi_view_of(s->pushed, q, 2 * m, 2 * m),
               clvi_view_of(s->columns, 2 * m, n, n));
