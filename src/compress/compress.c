@@ -11,7 +11,7 @@
 #include "compress/collect.h"
 #include "compress/reestimate.h"
 #include "compress/sites.h"
-#include "graph/passes.h"
+#include "graph/dead_code.h"
 #include "measure/baseline.h"
 #include "measure/preprocess.h"
 #include "report/report.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "graph/passes.h"
+#include "graph/dead_code.h"
 
 static bool any_needed(const uint8_t *needed, const clvi_node *node)
 {

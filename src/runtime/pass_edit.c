@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "graph/passes.h"
+#include "graph/dead_code.h"
 
 void clvi_count_uses(const clvi_graph *graph, size_t *counts)
 {

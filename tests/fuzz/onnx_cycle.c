@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "graph/passes.h"
+#include "graph/dead_code.h"
 #include "onnx/onnx.h"
 
 static void must(bool holds, const char *what, const clv_error *err)

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "graph/dead_code.h"
 #include "graph/graph.h"
-#include "graph/passes.h"
 
 static void dtypes_have_sizes_and_names(void **state)
 {

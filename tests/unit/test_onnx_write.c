@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "graph/passes.h"
+#include "graph/dead_code.h"
 #include "onnx/onnx.h"
 #include "unit/onnx_wire.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Changes to a whole graph that need no shapes. A pass never half-applies. */
-#ifndef CLVI_GRAPH_PASSES_H
-#define CLVI_GRAPH_PASSES_H
+/* Removes what no output depends on. */
+#ifndef CLVI_GRAPH_DEAD_CODE_H
+#define CLVI_GRAPH_DEAD_CODE_H
 
 #include "graph/graph.h"
 
