@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/str.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@ static bool reserve(clvi_str *s, size_t more)
         return true;
     size_t capacity = s->capacity ? s->capacity : 256;
     while (capacity < need)
-        capacity = capacity > need / 2 ? need : capacity * 2;
+        capacity = capacity > SIZE_MAX / 2 ? need : capacity * 2;
     char *text = clvi_grow(s->text, s->size, capacity);
     if (!text) {
         s->failed = true;
