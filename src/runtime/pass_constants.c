@@ -41,11 +41,9 @@ static clv_status skip_idle_nodes(clvi_graph *graph, clv_error *err)
         if (node->n_in == 0 || node->n_out == 0 || node->in[0] == CLVI_NONE || node->out[0] == CLVI_NONE ||
             uses[node->out[0]] == 0 || !(clvi_node_is(node, "Identity") || is_idle_dropout(graph, node, uses)))
             continue;
-        const clvi_value *const from = &graph->values[node->in[0]], *const to = &graph->values[node->out[0]];
-        if (to->is_output && (from->is_input || from->constant || from->is_output))
-            continue;
-        clvi_graph_redirect(graph, node->out[0], node->in[0]);
-        gone[i] = true;
+        if (graph->values[node->out[0]].is_output && graph->values[node->in[0]].constant)
+            continue;                                                    /* an initializer keeps its name */
+        gone[i] = clvi_graph_redirect(graph, node->out[0], node->in[0]); /* false: a graph output must keep its maker */
     }
     clvi_remove_nodes(graph, gone);
     clvi_free(uses);
