@@ -56,8 +56,8 @@ static clv_status gather_run(clvi_op_call *call, clv_error *err)
     for (int64_t i = 0; i < count; i++) {
         int64_t index = 0;
         TRY(index_at(call, i, v.n, &index, err));
-        for (int64_t o = 0; o < v.outer; o++)
-            clvi_copy_bytes(y + (size_t)(o * count + i) * bytes, x + (size_t)(o * v.n + index) * bytes, bytes);
+        for (int64_t o = 0; o < v.outer && bytes; o++)
+            memcpy(y + (size_t)(o * count + i) * bytes, x + (size_t)(o * v.n + index) * bytes, bytes);
     }
     return CLV_OK;
 }
@@ -149,7 +149,8 @@ static clv_status gather_nd_run(clvi_op_call *call, clv_error *err)
             TRY(index_at(call, row * m + k, x->dims[batch + k], &at, err));
             offset += at * stride[batch + k];
         }
-        clvi_copy_bytes((char *)call->out[0]->data + row * bytes, (const char *)x->data + offset, (size_t)bytes);
+        if (bytes)
+            memcpy((char *)call->out[0]->data + row * bytes, (const char *)x->data + offset, (size_t)bytes);
     }
     return CLV_OK;
 }

@@ -162,6 +162,7 @@ static clv_status refuse_training(const clvi_op_call *call, clv_error *err)
 static clv_status dropout_infer(clvi_op_call *call, clv_error *err)
 {
     TRY(clvi_call_arity(call, 1, 3, err));
+    TRY(clvi_call_want(call, 0, CLV_FLOAT32, err));
     for (size_t i = 1; i < call->n_in; i++)
         if (call->in[i] && clv_tensor_count(call->in[i]) != 1)
             return FAIL(err, CLV_ERR_FORMAT, "node \"%s\": input %zu of Dropout must be a scalar",

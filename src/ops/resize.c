@@ -289,17 +289,19 @@ static void pass_rows(void *ctx, int64_t begin, int64_t end)
 static void run_passes(clvi_op_call *call, const resize_plan *plan)
 {
     const int rank = call->in[0]->rank;
+    int last = -1;
+    for (int i = 0; i < rank; i++)
+        last = clvi_resize_is_identity(&plan->axis[i]) ? last : i;
+    if (last < 0) {
+        clvi_copy_bytes(call->out[0]->data, call->in[0]->data, (size_t)clv_tensor_count(call->out[0]) * sizeof(float));
+        return;
+    }
     resize_layout l = {0};
     lay_out(plan, rank, &l);
     char *work = call->work;
     int64_t *index = call->work;
     float *weight = (float *)(void *)(work + l.weight);
     const float *from = call->in[0]->data;
-    int last = -1;
-    for (int i = 0; i < rank; i++)
-        last = clvi_resize_is_identity(&plan->axis[i]) ? last : i;
-    if (last < 0)
-        clvi_copy_bytes(call->out[0]->data, from, (size_t)clv_tensor_count(call->out[0]) * sizeof(float));
     for (int i = 0, side = 0; i <= last; i++) {
         const clvi_resize_axis *a = &plan->axis[i];
         if (clvi_resize_is_identity(a))

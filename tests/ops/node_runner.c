@@ -6,7 +6,10 @@
 
 clv_status node_runner_open(node_runner *runner, const clvi_graph *graph, clvi_pool *pool, clv_error *err)
 {
-    *runner = (node_runner){.graph = graph, .pool = pool, .kernels = clvi_kernels_for(clvi_cpu_detect())};
+    *runner = (node_runner){.graph = graph,
+                            .pool = pool,
+                            .kernels = clvi_kernels_for(clvi_cpu_detect()),
+                            .limit = (size_t)1 << 28}; /* a hostile shape is not to eat the machine */
     runner->values = calloc(graph->n_values + 1, sizeof runner->values[0]);
     if (!runner->values)
         return FAIL(err, CLV_ERR_NOMEM, "%zu values", graph->n_values);
@@ -34,15 +37,14 @@ static size_t bytes_of(const clv_tensor *t)
 }
 
 /* Space for the outputs, filled with a pattern that no operator would write. */
-static clv_status give_outputs(const clvi_op_call *call, clv_error *err)
+static clv_status give_outputs(const clvi_op_call *call, size_t limit, clv_error *err)
 {
-    enum { most = 1 << 28 }; /* bytes: no test needs more, and a hostile shape is not to eat the machine */
     for (size_t k = 0; k < call->n_out; k++) {
         clv_tensor *t = call->out[k];
         if (!t)
             continue;
         const size_t bytes = bytes_of(t);
-        t->data = bytes <= most ? malloc(bytes ? bytes : 1) : NULL;
+        t->data = bytes <= limit ? malloc(bytes ? bytes : 1) : NULL;
         if (!t->data)
             return FAIL(err, CLV_ERR_NOMEM, "output %zu of %zu bytes", k, bytes);
         memset(t->data, 0xA5, bytes);
@@ -93,7 +95,9 @@ clv_status node_runner_step(node_runner *r, const clvi_node *node, clv_error *er
                          .out = out,
                          .pool = r->pool,
                          .kernels = &r->kernels};
-    if ((st = op->infer(&call, err)) != CLV_OK || (st = give_outputs(&call, err)) != CLV_OK)
+    if (r->infer_only)
+        st = op->infer(&call, err);
+    if (r->infer_only || (st = op->infer(&call, err)) != CLV_OK || (st = give_outputs(&call, r->limit, err)) != CLV_OK)
         goto out;
     const size_t bytes = op->work ? op->work(&call) : 0;
     if (bytes && !(work = aligned_alloc(CLV_ALIGN, (bytes + CLV_ALIGN - 1) / CLV_ALIGN * CLV_ALIGN))) {

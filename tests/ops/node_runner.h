@@ -11,7 +11,9 @@ typedef struct node_runner {
     clv_tensor *values; /* [graph->n_values]; data of node outputs are given by malloc */
     clvi_pool *pool;
     clvi_kernels kernels;
-    bool in_place; /* let the operator overwrite a copy of input 0 where it says that it may */
+    size_t limit;    /* bytes of one output; more is CLV_ERR_NOMEM */
+    bool infer_only; /* check and infer shapes, as for inputs that are not known yet */
+    bool in_place;   /* let the operator overwrite a copy of input 0 where it says that it may */
 } node_runner;
 
 /* values[i] = constants of the graph; everything else empty. CLV_ERR_NOMEM only. */
