@@ -46,9 +46,10 @@ static clv_status synth(app *a, arguments *args)
 static int run(const verb *v, int argc, char **argv)
 {
     app a = {0};
-    arguments args = {.opts = clv_synth_opts_default(), .seed = 1};
+    arguments args = {.opts = clv_synth_opts_default()};
     clv_synth_opts *o = &args.opts;
     size_t n;
+    args.seed = (int64_t)o->seed;
     const option options[] = {
         {'o', "output", "FILE.svg", "also draw error against MACs", OPTION_TEXT, &args.svg},
         {0, "data", "KIND", "white or correlated (default: both)", OPTION_TEXT, &args.data},
@@ -58,7 +59,7 @@ static int run(const verb *v, int argc, char **argv)
         {0, "max-multiplier", "N", "try 1 to N filters for each input channel (default kernel x kernel)", OPTION_INT,
          &o->max_multiplier},
         {0, "samples", "N", "patches that the fits are made from (default 4096)", OPTION_INT, &o->samples},
-        {0, "seed", "N", "of layer and data (default 1)", OPTION_INT, &args.seed},
+        {0, "seed", "N", "of layer and data (default 13)", OPTION_INT, &args.seed},
         APP_OPTIONS(&a)};
     const int parsed = parse_options(v, options, sizeof options / sizeof *options, argc, argv, NULL, 0, &n);
     if (parsed != PARSED)

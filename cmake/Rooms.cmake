@@ -19,7 +19,7 @@ set(CLV_FLAGS_avx512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx51
 # Those files inline one body for many constant sizes. Checked pointer by pointer in place, each would cost clang a minute and
 # gigabytes: there ASan checks by calls, and UBSan leaves out the pointer checks that ASan makes anyway.
 if(CLV_SANITIZE MATCHES address AND CMAKE_C_COMPILER_ID MATCHES Clang)
-    set(CLV_FLAGS_sanitize "SHELL:-mllvm -asan-instrumentation-with-call-threshold=50"
+    set(CLV_FLAGS_sanitize -mllvm -asan-instrumentation-with-call-threshold=50
                            -fno-sanitize=pointer-overflow,null,alignment,object-size)
 endif()
 

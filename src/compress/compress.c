@@ -152,11 +152,9 @@ static void report_layer(job *j, const clvi_site *site, const clvi_fit *fit, dou
     clvi_report_text(row, "form", fit ? j->form->name : "kept");
     clvi_report_int(row, "macs_before", before);
     clvi_report_int(row, "macs_after", fit ? fit->macs_per_pixel * pixels : before);
-    if (fit) {
-        clvi_report_real(row, "error", fit->error, 4);
-        clvi_report_int(row, "iterations", fit->iterations);
-        clvi_report_real(row, "seconds", seconds, 2);
-    }
+    clvi_report_real(row, "error", fit ? fit->error : (double)NAN, 4);
+    clvi_report_int(row, "iterations", fit ? fit->iterations : 0);
+    clvi_report_real(row, "seconds", seconds, 2);
     clvi_report_text(row, "note", fit ? (site->sum != CLVI_NONE ? "repairs its block's sum" : "") : site->kept);
 }
 

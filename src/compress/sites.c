@@ -109,7 +109,7 @@ clv_status clvi_sites_find(clvi_sites *out, const clvi_graph *graph, const clvi_
         goto out;
     for (size_t i = 0; i < graph->n_nodes; i++) {
         clvi_node *node = graph->nodes[i];
-        if (!clvi_node_is(node, "Conv"))
+        if (!clvi_node_is(node, "Conv") || node->n_in < 2 || node->n_out < 1 || node->in[0] == CLVI_NONE)
             continue;
         clvi_site *site = &out->site[out->n++];
         *site = (clvi_site){.name = clvi_node_label(graph, node), .node = node, .x = node->in[0], .y = node->out[0]};

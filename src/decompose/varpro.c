@@ -12,8 +12,8 @@
  * singular statistics, leave it invertible: a relative ridge at the level of rounding. */
 #define JITTER 1e-13
 
-#define INVISIBLE 1e-12 /* relative error at which a fit is exact: rounding the weights to float32 costs about 1e-14 \
-                         */
+/* relative error at which a fit is exact: rounding the weights to float32 costs about 1e-14 */
+#define INVISIBLE 1e-12
 
 struct clvi_varpro {
     const clvi_structure *structure;
