@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench_methods MODEL CALIBRATION TEST PREPROCESS [MULTIPLIER]
+/* bench_methods MODEL CALIBRATION TEST PREPROCESS [MULTIPLIER [CALIBRATION_IMAGES]]
  * Compresses one network with every method at the same MACs, without training, and prints accuracy before and after. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,24 +28,26 @@ static const variant variants[] = {
     {"bottleneck, asymmetric, shortcut target", "bottleneck", "joint", false, false, false, false},
 };
 
-static int failed(const char *what, const clv_error *err)
-{
-    (void)fprintf(stderr, "bench_methods: %s: %s: %s\n", what, clv_status_text(err->code), err->msg);
-    return 1;
-}
+typedef struct bench {
+    const char *calibration, *test;
+    double multiplier;
+    int64_t images; /* for calibration, 0: all */
+    clv_model *original;
+    double before; /* top-1, percent */
+    clv_context *context;
+} bench;
 
-static clv_status top1(double *out, double *macs, const clv_model *model, const char *images, clv_context *context,
-                       clv_error *err)
+static clv_status top1(double *out, double *macs, const clv_model *model, const bench *b, clv_error *err)
 {
     clv_dataset *data = NULL;
     clv_report *report = NULL;
     clv_evaluate_opts opts = clv_evaluate_opts_default();
     opts.no_check = true;
-    clv_status st = clv_dataset_open(&data, images, NULL, err);
+    clv_status st = clv_dataset_open(&data, b->test, NULL, err);
     if (st == CLV_OK)
         st = clv_report_create(&report, err);
     if (st == CLV_OK)
-        st = clv_evaluate(model, data, &opts, context, report, err);
+        st = clv_evaluate(model, data, &opts, b->context, report, err);
     if (st == CLV_OK)
         st = clv_report_number(report, "accuracy.top1", out, err);
     if (st == CLV_OK)
@@ -55,73 +57,88 @@ static clv_status top1(double *out, double *macs, const clv_model *model, const 
     return st;
 }
 
-static clv_status measure(const variant *v, const clv_model *original, double before, char *const *paths,
-                          double multiplier, const clv_preprocess *preprocess, clv_context *context, clv_error *err)
+static clv_status compress(clv_model *model, const variant *v, const bench *b, clv_report *report, clv_error *err)
 {
-    clv_compress_opts opts = clv_compress_opts_default();
     clv_dataset *calibration = NULL;
-    clv_model *model = NULL;
-    clv_report *report = NULL;
-    double after = 0, macs = 0, statistics = 0, fit = 0;
+    clv_dataset_opts data = clv_dataset_opts_default();
+    clv_compress_opts opts = clv_compress_opts_default();
+    data.limit = b->images;
     opts.form = v->form;
     opts.method = v->method;
-    opts.multiplier = multiplier;
+    opts.multiplier = b->multiplier;
     opts.symmetric = v->symmetric;
     opts.no_shortcut = v->no_shortcut;
     opts.reestimate = v->reestimate;
     opts.uneven = v->uneven;
-    clv_status st = clv_model_clone(&model, original, err);
+    clv_status st = clv_dataset_open(&calibration, b->calibration, &data, err);
+    if (st == CLV_OK)
+        st = clv_compress(model, calibration, NULL, &opts, b->context, report, err);
+    clv_dataset_free(calibration);
+    return st;
+}
+
+static clv_status measure(const variant *v, const bench *b, clv_error *err)
+{
+    clv_model *model = NULL;
+    clv_report *report = NULL;
+    double after = 0, macs = 0, statistics = 0, fit = 0;
+    clv_status st = clv_model_clone(&model, b->original, err);
     if (st == CLV_OK)
         st = clv_report_create(&report, err);
     if (st == CLV_OK)
-        st = clv_dataset_open(&calibration, paths[1], NULL, err);
+        st = compress(model, v, b, report, err);
     if (st == CLV_OK)
-        st = clv_compress(model, calibration, preprocess, &opts, context, report, err);
-    if (st == CLV_OK)
-        st = top1(&after, &macs, model, paths[2], context, err);
+        st = top1(&after, &macs, model, b, err);
     if (st == CLV_OK)
         st = clv_report_number(report, "seconds.statistics", &statistics, err);
     if (st == CLV_OK)
         st = clv_report_number(report, "seconds.fit", &fit, err);
     if (st == CLV_OK)
-        (void)printf("%-46s %7.2f %7.2f %9.2f %8.1f %7.1f\n", v->label, after, after - before, macs / 1e6, statistics,
-                     fit);
+        (void)printf("%-46s %7.2f %7.2f %9.2f %8.1f %7.1f\n", v->label, after, after - b->before, macs / 1e6,
+                     statistics, fit);
     (void)fflush(stdout);
     clv_report_free(report);
-    clv_dataset_free(calibration);
     clv_model_free(model);
     return st;
+}
+
+static int failed(const char *what, const clv_error *err)
+{
+    (void)fprintf(stderr, "bench_methods: %s: %s: %s\n", what, clv_status_text(err->code), err->msg);
+    return 1;
 }
 
 int main(int argc, char **argv)
 {
     clv_error err;
-    clv_context *context = NULL;
-    clv_model *model = NULL;
     clv_preprocess preprocess;
-    double before, macs;
+    double macs;
+    int status = 0;
     if (argc < 5) {
-        (void)fprintf(stderr, "usage: bench_methods MODEL CALIBRATION TEST PREPROCESS [MULTIPLIER]\n");
+        (void)fprintf(stderr,
+                      "usage: bench_methods MODEL CALIBRATION TEST PREPROCESS [MULTIPLIER [CALIBRATION_IMAGES]]\n");
         return 2;
     }
-    const double multiplier = argc > 5 ? strtod(argv[5], NULL) : 2;
-    int status = 0;
-    if (clv_context_create(&context, NULL, &err) != CLV_OK || clv_model_load(&model, argv[1], &err) != CLV_OK ||
+    bench b = {.calibration = argv[2],
+               .test = argv[3],
+               .multiplier = argc > 5 ? strtod(argv[5], NULL) : 2,
+               .images = argc > 6 ? strtol(argv[6], NULL, 10) : 0};
+    if (clv_context_create(&b.context, NULL, &err) != CLV_OK || clv_model_load(&b.original, argv[1], &err) != CLV_OK ||
         clv_preprocess_preset(&preprocess, argv[4], &err) != CLV_OK ||
-        clv_model_set_preprocess(model, &preprocess, &err) != CLV_OK ||
-        top1(&before, &macs, model, argv[3], context, &err) != CLV_OK) {
+        clv_model_set_preprocess(b.original, &preprocess, &err) != CLV_OK ||
+        top1(&b.before, &macs, b.original, &b, &err) != CLV_OK) {
         status = failed(argv[1], &err);
         goto out;
     }
-    (void)printf("%d threads, %s; multiplier %g; no training, no labels in calibration\n", clv_context_threads(context),
-                 clv_context_isa(context), multiplier);
+    (void)printf("%d threads, %s; multiplier %g; no training, no labels in calibration\n",
+                 clv_context_threads(b.context), clv_context_isa(b.context), b.multiplier);
     (void)printf("%-46s %7s %7s %9s %8s %7s\n", "method", "top-1 %", "points", "MMACs", "stat. s", "fit s");
-    (void)printf("%-46s %7.2f %7s %9.2f\n", "original", before, "", macs / 1e6);
+    (void)printf("%-46s %7.2f %7s %9.2f\n", "original", b.before, "", macs / 1e6);
     for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
-        if (measure(&variants[i], model, before, argv + 1, multiplier, &preprocess, context, &err) != CLV_OK)
+        if (measure(&variants[i], &b, &err) != CLV_OK)
             status = failed(variants[i].label, &err);
 out:
-    clv_model_free(model);
-    clv_context_free(context);
+    clv_model_free(b.original);
+    clv_context_free(b.context);
     return status;
 }

@@ -60,7 +60,7 @@ CLV_API clv_status clv_synth_run(clv_synth_row *rows, const clv_synth_opts *opts
  * ...), and all rows as they are under "rows". Per object (the report). */
 CLV_API clv_status clv_synth_report(const clv_synth_row *rows, size_t n, clv_report *report, clv_error *err);
 
-/* Draw rows[n] of clv_synth_run as SVG, error on the patches of the fit against multiply-adds, one panel for each kind
+/* Draw rows[n] of clv_synth_run as SVG, error on fresh patches against multiply-adds, one panel for each kind
  * of data. The file at `path` is replaced whole or not at all. Reentrant. */
 CLV_API clv_status clv_synth_plot(const clv_synth_row *rows, size_t n, const char *path, clv_error *err);
 

@@ -76,7 +76,7 @@ static clv_status collect(clvi_plot *plot, clvi_series series[CLVI_PLOT_MAX_SERI
         if (!is_kind(&rows[i], kind))
             continue;
         x[i] = (double)rows[i].macs / (double)rows[i].original_macs;
-        y[i] = rows[i].train_error;
+        y[i] = rows[i].test_error;
         if (!last || strcmp(last->label, rows[i].method) != 0) {
             if (plot->n_series == CLVI_PLOT_MAX_SERIES)
                 return FAIL(err, CLV_ERR_ARG, "more than %d methods cannot be drawn", CLVI_PLOT_MAX_SERIES);
@@ -102,7 +102,7 @@ clv_status clvi_synth_plot(const clv_synth_row *rows, size_t n, const char *path
         clvi_plot *p = &plots[panels];
         *p = (clvi_plot){.title = titles[panels],
                          .x_label = "multiply-adds, share of the original layer",
-                         .y_label = "relative error on the patches of the fit",
+                         .y_label = "relative error on fresh patches",
                          .series = series[panels]};
         (void)snprintf(titles[panels], sizeof titles[panels], "A random layer on %s data", kinds[kind]);
         st = collect(p, series[panels], x, y, rows, n, kind, err);
