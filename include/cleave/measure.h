@@ -68,8 +68,8 @@ CLV_API clv_evaluate_opts clv_evaluate_opts_default(void);
  * model    borrowed; one input [n, c, h, w]
  * dataset  borrowed
  * opts     borrowed, may be NULL
- * report   borrowed; gets "baseline" (the first images), "model", "images", "outputs", for a classifier "accuracy", and
- *          with `against` "against" and "agreement"
+ * report   borrowed; gets "baseline" (the first images), "model", for a compressed model "before_compression",
+ * "images", "outputs", for a classifier "accuracy", and with `against` "against" and "agreement"
  *
  * CLV_ERR_ARG    no preprocessing given and none stored; batch < 1
  * CLV_ERR_UNSUP  an operator cannot be run, or the model has not exactly one image input

@@ -13,18 +13,19 @@
 #include "compress/sites.h"
 #include "graph/dead_code.h"
 #include "measure/baseline.h"
+#include "measure/model_facts.h"
 #include "measure/preprocess.h"
 #include "report/report.h"
-#include "runtime/count.h"
 #include "runtime/passes.h"
 
 typedef struct job {
     const clv_compress_opts *opts;
     const clvi_form *form;
     clvi_fit_opts fit;
-    clvi_graph *original; /* BatchNorm folded; what the targets come from */
-    clvi_graph *graph;    /* the same, being rewritten */
-    clvi_shapes shapes;   /* of the original at batch 1 */
+    const clvi_graph *source; /* as it was given */
+    clvi_graph *original;     /* BatchNorm folded; what the targets come from */
+    clvi_graph *graph;        /* the same, being rewritten */
+    clvi_shapes shapes;       /* of the original at batch 1 */
     clvi_sites sites;
     clvi_calibration calibration;
     clvi_targets targets;
@@ -191,9 +192,10 @@ out:
     return st;
 }
 
-static clv_status record(job *j, clv_error *err)
+/* What the next job should know, in the metadata of the compressed model. */
+static clv_status record(job *j, const clvi_count *before, clv_error *err)
 {
-    char preprocess[512], recipe[512];
+    char preprocess[512], recipe[512], size[CLVI_COUNT_TEXT];
     const clv_compress_opts *o = j->opts;
     (void)snprintf(
         recipe, sizeof recipe,
@@ -205,18 +207,9 @@ static clv_status record(job *j, clv_error *err)
         TRY(clv_preprocess_format(j->calibration.preprocess, preprocess, sizeof preprocess, err));
         TRY(clvi_graph_set_metadata(j->graph, CLVI_PREPROCESS_KEY, preprocess, err));
     }
+    clvi_count_format(before, size);
+    TRY(clvi_graph_set_metadata(j->graph, CLVI_ORIGINAL_KEY, size, err));
     return clvi_graph_set_metadata(j->graph, "cleave.compress", recipe, err);
-}
-
-static clv_status report_size(clvi_item *root, const char *key, const clvi_graph *graph, const job *j, clv_error *err)
-{
-    clvi_count count;
-    TRY(clvi_count_graph(&count, graph, &j->calibration.input, 1, err));
-    clvi_item *item = clvi_report_object(root, key);
-    clvi_report_int(item, "macs", count.macs);
-    clvi_report_int(item, "parameters", count.parameters);
-    clvi_report_int(item, "weight_bytes", count.bytes);
-    return CLV_OK;
 }
 
 /* An operator that cannot be run behind the convolutions does not stand in the way of splitting them. */
@@ -240,6 +233,7 @@ static clv_status run(job *j, clv_report *report, clv_error *err)
 {
     const double start = clvi_now();
     double fit_seconds = 0;
+    clvi_count before, after;
     TRY(clvi_shapes_infer(&j->shapes, j->original, &j->calibration.input, 1, err));
     TRY(clvi_sites_find(&j->sites, j->original, &j->shapes, err));
     TRY(choose_sites(j, err));
@@ -254,11 +248,13 @@ static clv_status run(job *j, clv_report *report, clv_error *err)
             TRY(split_site(j, i, &fit_seconds, err));
     }
     TRY(clvi_pass_dead_code(j->graph, NULL, err));
-    TRY(record(j, err));
+    TRY(clvi_count_graph(&before, j->source, &j->calibration.input, 1, err));
+    TRY(clvi_count_graph(&after, j->graph, &j->calibration.input, 1, err));
+    TRY(record(j, &before, err));
     if (report) {
         clvi_item *root = clvi_report_root(report);
-        TRY(report_size(root, "before", j->original, j, err));
-        TRY(report_size(root, "after", j->graph, j, err));
+        clvi_report_count(clvi_report_object(root, "before"), &before);
+        clvi_report_count(clvi_report_object(root, "after"), &after);
         clvi_item *time = clvi_report_object(root, "seconds");
         const double total = clvi_now() - start;
         clvi_report_real(time, "statistics", total - fit_seconds, 1);
@@ -275,7 +271,7 @@ clv_status clvi_compress(clvi_graph **out, const clvi_graph *graph, clv_dataset 
 {
     clv_preprocess resolved;
     clv_status st;
-    job j = {.opts = opts, .context = context};
+    job j = {.opts = opts, .source = graph, .context = context};
     *out = NULL;
     if (!clv_dataset_is_tensor(calibration)) {
         TRY(clvi_preprocess_resolve(&resolved, graph, preprocess, err));

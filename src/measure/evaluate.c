@@ -248,10 +248,20 @@ static void report_outputs(const evaluation *e)
     }
 }
 
+/* What a compressed model was made from. */
+static void report_original(clvi_item *root, const clvi_graph *graph)
+{
+    const char *text = clvi_graph_metadata(graph, CLVI_ORIGINAL_KEY);
+    clvi_count before;
+    if (text && clvi_count_parse(&before, text))
+        clvi_report_count(clvi_report_object(root, "before_compression"), &before);
+}
+
 static void report_all(const evaluation *e, const clv_preprocess *preprocess)
 {
     clvi_item *root = e->job->report;
     clvi_report_count(clvi_report_object(root, "model"), &e->player[0].size);
+    report_original(root, e->player[0].graph);
     report_images(e, preprocess);
     if (e->player[0].classes > 0)
         report_score(&e->player[0], clvi_report_object(root, "accuracy"));

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "measure/model_facts.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "base/size.h"
 
 void clvi_report_count(clvi_item *item, const clvi_count *count)
@@ -17,6 +20,18 @@ static int64_t floating_elements(const clvi_value *v)
                                 t->dtype == CLV_BFLOAT16);
     const int64_t n = floating ? clv_tensor_count(t) : 0;
     return n > 0 ? n : 0;
+}
+
+void clvi_count_format(const clvi_count *count, char text[CLVI_COUNT_TEXT])
+{
+    (void)snprintf(text, CLVI_COUNT_TEXT, "macs=%" PRId64 " parameters=%" PRId64 " weight_bytes=%" PRId64, count->macs,
+                   count->parameters, count->bytes);
+}
+
+bool clvi_count_parse(clvi_count *out, const char *text)
+{
+    return sscanf(text, "macs=%" SCNd64 " parameters=%" SCNd64 " weight_bytes=%" SCNd64, &out->macs, &out->parameters,
+                  &out->bytes) == 3;
 }
 
 int64_t clvi_node_parameters(const clvi_graph *graph, const clvi_node *node)

@@ -98,13 +98,6 @@ static int32_t add_conv(clvi_graph *g, clvi_rng *rng, int32_t x, const conv_spec
     return out;
 }
 
-static void declare(clvi_value *v, clv_dtype dtype, int rank, const int64_t *dims)
-{
-    v->dtype = dtype;
-    v->rank = rank;
-    memcpy(v->dims, dims, (size_t)rank * sizeof *dims);
-}
-
 static clvi_graph *make_network(clv_dtype dtype)
 {
     clvi_graph *g = NULL;
@@ -113,16 +106,10 @@ static clvi_graph *make_network(clv_dtype dtype)
     OK(clvi_graph_create(&g, &err));
     g->ir_version = 7;
     g->name = "residual";
-    g->opsets = clvi_arena_calloc(g->arena, 1, sizeof *g->opsets);
-    g->opsets[0] = (clvi_opset){"", 13};
-    g->n_opsets = 1;
-    const int32_t x = value(g, "x");
-    declare(&g->values[x], dtype, 4, (const int64_t[]){-1, 3, SIDE, SIDE});
-    g->values[x].dim_names[0] = "batch";
-    g->values[x].is_input = true;
-    g->inputs = clvi_arena_calloc(g->arena, 1, sizeof *g->inputs);
-    g->inputs[0] = x;
-    g->n_inputs = 1;
+    OK(clvi_graph_set_opset(g, "", 13, &err));
+    const clv_tensor image = {.dtype = dtype, .rank = 4, .dims = {-1, 3, SIDE, SIDE}};
+    int32_t x;
+    OK(clvi_graph_add_input(g, "x", &image, &x, &err));
 
     int32_t y = add_conv(g, &rng, x, &(conv_spec){"stem", 8, 3, 3, 1, 1, 1}, dtype);
     const int32_t stem = y = add_op(g, "Relu", "stem_relu", &y, 1);
@@ -138,11 +125,48 @@ static clvi_graph *make_network(clv_dtype dtype)
     y = add_op(g, "Add", "b_sum", (const int32_t[]){side, y}, 2);
     y = add_op(g, "GlobalAveragePool", "pooled", &y, 1);
     y = add_op(g, "Flatten", "logits", &y, 1);
-    declare(&g->values[y], dtype, 2, (const int64_t[]){-1, 12});
-    g->values[y].is_output = true;
-    g->outputs = clvi_arena_calloc(g->arena, 1, sizeof *g->outputs);
-    g->outputs[0] = y;
-    g->n_outputs = 1;
+    OK(clvi_graph_add_output(g, y, &err));
+    g->values[y].dtype = dtype;
+    g->values[y].rank = 2;
+    g->values[y].dims[0] = -1;
+    g->values[y].dims[1] = 12;
+    OK(clvi_graph_verify(g, &err));
+    return g;
+}
+
+/* A 3x5 convolution with asymmetric pads, then 1-D convolutions over the flattened rows. */
+static clvi_graph *make_sequence(void)
+{
+    clvi_graph *g = NULL;
+    clvi_rng rng;
+    clvi_rng_seed(&rng, 11);
+    OK(clvi_graph_create(&g, &err));
+    g->ir_version = 7;
+    g->name = "sequence";
+    OK(clvi_graph_set_opset(g, "", 13, &err));
+    const clv_tensor image = {.dtype = CLV_FLOAT32, .rank = 4, .dims = {-1, 3, SIDE, SIDE}};
+    int32_t x;
+    OK(clvi_graph_add_input(g, "x", &image, &x, &err));
+
+    const int32_t first[2] = {
+        x, random_weights(g, &rng, "wide.weight", CLV_FLOAT32, 4, (const int64_t[]){6, 3, 3, 5}, 0.2)};
+    int32_t y = add_op(g, "Conv", "wide", first, 2);
+    OK(clvi_node_set_ints(g, g->nodes[0], "pads", (const int64_t[]){0, 3, 2, 1}, 4, &err));
+    y = add_op(g, "Relu", "wide_relu", &y, 1);
+    int64_t shape[3] = {0, 6, -1};
+    int32_t target;
+    OK(clvi_graph_add_constant(g, "rows", &(clv_tensor){.dtype = CLV_INT64, .rank = 1, .dims = {3}, .data = shape},
+                               &target, &err));
+    y = add_op(g, "Reshape", "sequence", (const int32_t[]){y, target}, 2);
+    const int32_t second[2] = {y,
+                               random_weights(g, &rng, "line.weight", CLV_FLOAT32, 3, (const int64_t[]){8, 6, 5}, 0.2)};
+    y = add_op(g, "Conv", "line", second, 2);
+    clvi_node *line = g->nodes[g->n_nodes - 1];
+    OK(clvi_node_set_ints(g, line, "pads", (const int64_t[]){1, 3}, 2, &err));
+    OK(clvi_node_set_ints(g, line, "strides", (const int64_t[]){2}, 1, &err));
+    OK(clvi_node_set_ints(g, line, "dilations", (const int64_t[]){2}, 1, &err));
+    y = add_op(g, "Flatten", "out", &y, 1);
+    OK(clvi_graph_add_output(g, y, &err));
     OK(clvi_graph_verify(g, &err));
     return g;
 }
@@ -300,6 +324,68 @@ static void stem_and_listed_layers_are_kept(void **state)
     assert_non_null(strstr(err.msg, "a3"));
     assert_null(o.graph);
     outcome_free(&o);
+    clvi_graph_free(g);
+}
+
+/* Non-square kernels, asymmetric pads and 1-D convolutions keep their output shapes and gain with more filters. */
+static void odd_geometries_are_split(void **state)
+{
+    (void)state;
+    clvi_graph *g = make_sequence();
+    clv_compress_opts opts = small_options();
+    opts.first = true;
+    double lost[2];
+    for (int i = 0; i < 2; i++) {
+        opts.multiplier = i == 0 ? 1 : 2;
+        outcome o = compress(g, &opts, 2, NULL);
+        if (o.status != CLV_OK)
+            fail_msg("%s", err.msg);
+        assert_string_equal(clv_report_string(o.report, "layers.0.form"), "depthwise");
+        assert_string_equal(clv_report_string(o.report, "layers.1.form"), "depthwise");
+        assert_int_equal(o.graph->nodes[0]->n_out, 1);
+        lost[i] = difference(g, o.graph);
+        outcome_free(&o);
+    }
+    assert_true(lost[1] < lost[0] && lost[0] < 1);
+    clvi_graph_free(g);
+}
+
+/* Every float constant of a within 1e-4 of the same one in b, relative to its largest entry. */
+static void assert_same_filters(const clvi_graph *a, const clvi_graph *b)
+{
+    for (size_t v = 0; v < a->n_values; v++) {
+        const clv_tensor *t = a->values[v].constant;
+        if (!t || t->dtype != CLV_FLOAT32)
+            continue;
+        const int32_t other = clvi_graph_find_value(b, a->values[v].name);
+        assert_true(other != CLVI_NONE);
+        const float *p = t->data, *q = b->values[other].constant->data;
+        double difference = 0, largest = 0;
+        for (int64_t i = 0; i < clv_tensor_count(t); i++) {
+            difference = fmax(difference, fabs((double)p[i] - (double)q[i]));
+            largest = fmax(largest, fabs((double)p[i]));
+        }
+        if (difference > 1e-4 * largest)
+            fail_msg("%s: %g of %g", a->values[v].name, difference, largest);
+    }
+}
+
+static void instruction_sets_choose_the_same_filters(void **state)
+{
+    (void)state;
+    clvi_graph *g = make_network(CLV_FLOAT32);
+    const clv_compress_opts opts = small_options();
+    const outcome best = compress(g, &opts, 2, NULL);
+    assert_int_equal(best.status, CLV_OK);
+    for (clvi_cpu level = CLVI_CPU_REF; level < clvi_cpu_detect(); level++) {
+        assert_int_equal(setenv("CLEAVE_ISA", clvi_cpu_name(level), 1), 0);
+        outcome o = compress(g, &opts, 2, NULL);
+        assert_int_equal(unsetenv("CLEAVE_ISA"), 0);
+        assert_int_equal(o.status, CLV_OK);
+        assert_same_filters(best.graph, o.graph);
+        outcome_free(&o);
+    }
+    outcome_free(&(outcome){best.graph, best.report, CLV_OK});
     clvi_graph_free(g);
 }
 
@@ -467,6 +553,8 @@ int main(void)
         cmocka_unit_test(residual_blocks_are_found),
         cmocka_unit_test(more_filters_lose_less),
         cmocka_unit_test(stem_and_listed_layers_are_kept),
+        cmocka_unit_test(odd_geometries_are_split),
+        cmocka_unit_test(instruction_sets_choose_the_same_filters),
         cmocka_unit_test(threads_do_not_change_a_byte),
         cmocka_unit_test(every_form_and_method_writes_a_valid_network),
         cmocka_unit_test(wrong_requests_are_refused),
