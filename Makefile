@@ -3,9 +3,10 @@
 .PHONY: demo test clean
 demo:
 	@tools/install_deps.sh
-	@cmake --preset release -DCLV_TESTS=OFF >build.log 2>&1 && cmake --build --preset release >>build.log 2>&1 || (cat build.log; false)
-	build/release/cleave synth -o synth.svg
+	@mkdir -p build
+	@(cmake --preset release -DCLV_TESTS=OFF && cmake --build --preset release) >build/demo.log 2>&1 || (cat build/demo.log; false)
+	build/release/cli/cleave synth -o synth.svg
 test:
 	@tools/test.sh
 clean:
-	rm -rf build build.log synth.svg
+	rm -rf build synth.svg
