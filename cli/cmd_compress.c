@@ -205,6 +205,10 @@ static int run(const verb *v, int argc, char **argv)
          "unlabelled images that the fits are made on: a folder, a list file,\n.tar, .npy, "
          ".npz or CIFAR .bin; some hundred are enough",
          OPTION_TEXT, &args.calibration},
+        {0, "budget", "WHAT=AMOUNT",
+         "search form and size of each convolution: macs=30%, params=25% of the\nwhole network, or macs=12.5M, "
+         "params=100k",
+         OPTION_TEXT, &o->budget},
         {0, "form", "NAME", "depthwise (default), bottleneck or channel", OPTION_TEXT, &o->form},
         {0, "method", "NAME", "of depthwise: svd, gsvd, inter-channel, sweeps, joint (default)", OPTION_TEXT,
          &o->method},

@@ -17,7 +17,10 @@ extern "C" {
 #endif
 
 typedef struct clv_compress_opts {
-    const char *form;   /* "depthwise" (default), "bottleneck", "channel" */
+    const char
+        *form; /* "depthwise", "bottleneck", "channel", ...; NULL: depthwise, or with a budget whatever loses least */
+    const char *budget; /* NULL: `multiplier` everywhere. "macs=30%", "params=25%" of the whole network, or
+                           "macs=12.5M", "params=100k": form and size are searched for each convolution */
     const char *method; /* depthwise: "svd", "gsvd", "inter-channel" (the paper), "sweeps", "joint" (default) */
     double multiplier;  /* depthwise filters per input channel, default 2. The other forms are sized to the same MACs */
     bool uneven;        /* share the filters out unevenly over the channels, at the same total */
@@ -43,6 +46,7 @@ CLV_API clv_compress_opts clv_compress_opts_default(void);
  * report       borrowed, may be NULL; gets "layers" (one row a convolution), "before" and "after"
  *
  * CLV_ERR_ARG      unknown form or method, option out of range
+ * CLV_ERR_BUDGET   the budget cannot be reached; the message has the nearest point
  * CLV_ERR_UNSUP    an operator before a convolution cannot be run, more than one input, no convolution gains
  * CLV_ERR_DATA     images do not fit the input, too many corrupt ones
  * CLV_ERR_NUMERIC  NaN or Inf in weights or activations

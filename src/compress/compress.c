@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "compress/collect.h"
+#include "compress/plan.h"
 #include "compress/reestimate.h"
 #include "compress/sites.h"
 #include "graph/dead_code.h"
@@ -20,8 +21,10 @@
 
 typedef struct job {
     const clv_compress_opts *opts;
-    const clvi_form *form;
+    const clvi_form *form; /* for all, or that the search is restricted to; NULL: any */
     clvi_fit_opts fit;
+    clvi_budget budget;       /* when opts->budget is given */
+    clvi_site_plan *plans;    /* [sites] */
     const clvi_graph *source; /* as it was given */
     clvi_graph *original;     /* BatchNorm folded; what the targets come from */
     clvi_graph *graph;        /* the same, being rewritten */
@@ -36,21 +39,19 @@ typedef struct job {
 
 clv_compress_opts clv_compress_opts_default(void)
 {
-    return (clv_compress_opts){.form = "depthwise",
-                               .method = "joint",
-                               .multiplier = 2,
-                               .samples = 32768,
-                               .batch = 64,
-                               .ridge = 1e-3,
-                               .seed = 1};
+    return (clv_compress_opts){
+        .method = "joint", .multiplier = 2, .samples = 32768, .batch = 64, .ridge = 1e-3, .seed = 1};
 }
 
 static clv_status check_options(job *j, clv_error *err)
 {
     const clv_compress_opts *o = j->opts;
-    j->form = clvi_form_find(o->form);
-    if (!j->form)
-        return FAIL(err, CLV_ERR_ARG, "unknown form \"%s\"", o->form);
+    const char *form = o->form ? o->form : o->budget ? NULL : "depthwise";
+    j->form = form ? clvi_form_find(form) : NULL;
+    if (form && !j->form)
+        return FAIL(err, CLV_ERR_ARG, "unknown form \"%s\"", form);
+    if (o->budget)
+        TRY(clvi_budget_parse(&j->budget, o->budget, err));
     j->fit = clvi_fit_opts_default();
     if (!clvi_method_parse(o->method, &j->fit.method))
         return FAIL(err, CLV_ERR_ARG, "unknown method \"%s\"", o->method);
@@ -67,25 +68,6 @@ static clv_status check_options(job *j, clv_error *err)
     j->fit.ridge = o->ridge;
     j->fit.seed = o->seed;
     return CLV_OK;
-}
-
-/* The other forms get the largest size whose MACs do not exceed those of a depthwise chain with the asked multiplier.
- */
-static clvi_fit_opts options_for(const job *j, const clvi_conv *conv)
-{
-    clvi_fit_opts fit = j->fit;
-    const clvi_form *depthwise = clvi_form_find("depthwise");
-    if (j->form != depthwise) {
-        const int64_t budget = depthwise->macs(conv, &fit);
-        fit.size = 1;
-        for (clvi_fit_opts next = fit; next.size <= conv->o * conv->kh * conv->kw; next.size++) {
-            const int64_t macs = j->form->macs(conv, &next);
-            if (macs == 0 || macs > budget)
-                break;
-            fit.size = next.size;
-        }
-    }
-    return fit;
 }
 
 static bool listed(const clv_compress_opts *opts, const char *name)
@@ -108,31 +90,49 @@ static clv_status check_keep_list(const job *j, clv_error *err)
     return CLV_OK;
 }
 
+/* Why a site is left alone whatever a search would say; NULL: it may be split. */
+static const char *reason_to_keep(const job *j, const clvi_site *site)
+{
+    if (listed(j->opts, site->name))
+        return "asked to be kept";
+    if (!j->opts->first && j->original->values[site->x].is_input)
+        return "it reads the network's input";
+    if (j->opts->budget && !j->form)
+        return clvi_form_find("depthwise")->refuses(&site->conv); /* what has one channel or one tap */
+    const char *refused = j->form->refuses(&site->conv);
+    const int64_t macs = refused || j->opts->budget ? 1 : j->form->macs(&site->conv, &j->fit);
+    return refused                                                      ? refused
+           : macs == 0 || macs >= clvi_conv_macs_per_pixel(&site->conv) ? "splitting it would not save MACs"
+                                                                        : NULL;
+}
+
 static clv_status choose_sites(job *j, clv_error *err)
 {
     size_t split = 0;
     TRY(check_keep_list(j, err));
+    j->plans = clvi_arena_calloc(j->arena, j->sites.n, sizeof *j->plans);
+    if (!j->plans)
+        return FAIL(err, CLV_ERR_NOMEM, "plan of %zu convolutions", j->sites.n);
     for (size_t i = 0; i < j->sites.n; i++) {
         clvi_site *site = &j->sites.site[i];
         if (j->opts->no_shortcut)
             site->sum = site->shortcut = CLVI_NONE;
-        if (site->kept)
-            continue;
-        const clvi_fit_opts fit = options_for(j, &site->conv);
-        const int64_t macs = j->form->macs(&site->conv, &fit);
-        site->kept = j->form->refuses(&site->conv);
-        if (!site->kept && listed(j->opts, site->name))
-            site->kept = "asked to be kept";
-        if (!site->kept && !j->opts->first && j->original->values[site->x].is_input)
-            site->kept = "it reads the network's input";
-        if (!site->kept && (macs == 0 || macs >= clvi_conv_macs_per_pixel(&site->conv)))
-            site->kept = "splitting it would not save MACs";
+        if (!site->kept)
+            site->kept = reason_to_keep(j, site);
+        j->plans[i] = (clvi_site_plan){.form = j->form, .fit = j->fit, .error = (double)NAN};
         split += !site->kept;
     }
     if (split == 0)
         return FAIL(err, CLV_ERR_UNSUP, "none of the %zu convolutions can be split with a gain; `inspect` says why",
                     j->sites.n);
     return CLV_OK;
+}
+
+static clv_status search(job *j, const clvi_count *whole, clv_error *err)
+{
+    const double cost = (double)(j->budget.kind == CLVI_COST_MACS ? whole->macs : whole->parameters);
+    return clvi_plan_search(j->plans, &j->budget, cost, j->form, &j->fit, j->original, &j->sites, &j->targets,
+                            &j->calibration, err);
 }
 
 /* Moments for the fit: what the original sees, or what the network compressed so far sees. */
@@ -142,15 +142,16 @@ static clv_status covariances(clvi_covariance **out, job *j, size_t i, bool symm
                                  err);
 }
 
-static void report_layer(job *j, const clvi_site *site, const clvi_fit *fit, double seconds)
+static void report_layer(job *j, size_t i, const clvi_fit *fit, double seconds)
 {
+    const clvi_site *site = &j->sites.site[i];
     if (!j->layers)
         return;
     clvi_item *row = clvi_report_row(j->layers);
     const int64_t pixels = site->shape.oh * site->shape.ow;
     const int64_t before = site->conv.w ? clvi_conv_macs_per_pixel(&site->conv) * pixels : 0;
     clvi_report_text(row, "layer", site->name);
-    clvi_report_text(row, "form", fit ? j->form->name : "kept");
+    clvi_report_text(row, "form", fit ? j->plans[i].form->name : "kept");
     clvi_report_int(row, "macs_before", before);
     clvi_report_int(row, "macs_after", fit ? fit->macs_per_pixel * pixels : before);
     clvi_report_real(row, "error", fit ? fit->error : (double)NAN, 4);
@@ -163,14 +164,14 @@ static clv_status split_site(job *j, size_t i, double *fit_seconds, clv_error *e
 {
     clvi_site *site = &j->sites.site[i];
     const size_t groups = (size_t)site->conv.groups;
-    const clvi_fit_opts options = options_for(j, &site->conv);
+    const clvi_site_plan *plan = &j->plans[i];
     clvi_covariance *cov = NULL, *seen = NULL;
     clvi_fit fit;
     clv_status st = covariances(&cov, j, i, j->opts->symmetric, err);
     if (st != CLV_OK)
         goto out;
     const double start = clvi_now();
-    if ((st = j->form->fit(&fit, &site->conv, cov, &options, j->arena, j->context, err)) != CLV_OK) {
+    if ((st = plan->form->fit(&fit, &site->conv, cov, &plan->fit, j->arena, j->context, err)) != CLV_OK) {
         if (err)
             (void)clvi_fail_prefix(err, st, site->name);
         goto out;
@@ -185,7 +186,7 @@ static clv_status split_site(job *j, size_t i, double *fit_seconds, clv_error *e
     if ((st = clvi_site_rewrite(j->graph, site, &fit.chain, err)) != CLV_OK)
         goto out;
     *fit_seconds += seconds;
-    report_layer(j, site, &fit, seconds);
+    report_layer(j, i, &fit, seconds);
 out:
     clvi_covariances_free(cov, groups);
     clvi_covariances_free(seen, groups);
@@ -197,12 +198,13 @@ static clv_status record(job *j, const clvi_count *before, clv_error *err)
 {
     char preprocess[512], recipe[512], size[CLVI_COUNT_TEXT];
     const clv_compress_opts *o = j->opts;
-    (void)snprintf(
-        recipe, sizeof recipe,
-        "form=%s method=%s multiplier=%.9g uneven=%d symmetric=%d shortcut=%d reestimate=%d first=%d samples=%lld "
-        "batch=%lld ridge=%.9g seed=%llu",
-        o->form, o->method, o->multiplier, o->uneven, o->symmetric, !o->no_shortcut, o->reestimate, o->first,
-        (long long)o->samples, (long long)o->batch, o->ridge, (unsigned long long)o->seed);
+    (void)snprintf(recipe, sizeof recipe,
+                   "form=%s budget=%s method=%s multiplier=%.9g uneven=%d symmetric=%d shortcut=%d reestimate=%d "
+                   "first=%d samples=%lld "
+                   "batch=%lld ridge=%.9g seed=%llu",
+                   j->form ? j->form->name : "any", o->budget ? o->budget : "none", o->method, o->multiplier, o->uneven,
+                   o->symmetric, !o->no_shortcut, o->reestimate, o->first, (long long)o->samples, (long long)o->batch,
+                   o->ridge, (unsigned long long)o->seed);
     if (j->calibration.preprocess) {
         TRY(clv_preprocess_format(j->calibration.preprocess, preprocess, sizeof preprocess, err));
         TRY(clvi_graph_set_metadata(j->graph, CLVI_PREPROCESS_KEY, preprocess, err));
@@ -239,16 +241,18 @@ static clv_status run(job *j, clv_report *report, clv_error *err)
     TRY(choose_sites(j, err));
     TRY(look_at_baseline(j, report, err));
     TRY(clvi_targets_collect(&j->targets, j->original, &j->sites, &j->calibration, err));
+    TRY(clvi_count_graph(&before, j->source, &j->calibration.input, 1, err));
+    if (j->opts->budget)
+        TRY(search(j, &before, err));
     if (report)
         j->layers = clvi_report_table(clvi_report_root(report), "layers");
     for (size_t i = 0; i < j->sites.n; i++) {
         if (j->sites.site[i].kept)
-            report_layer(j, &j->sites.site[i], NULL, 0);
+            report_layer(j, i, NULL, 0);
         else
             TRY(split_site(j, i, &fit_seconds, err));
     }
     TRY(clvi_pass_dead_code(j->graph, NULL, err));
-    TRY(clvi_count_graph(&before, j->source, &j->calibration.input, 1, err));
     TRY(clvi_count_graph(&after, j->graph, &j->calibration.input, 1, err));
     TRY(record(j, &before, err));
     if (report) {

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "compress/plan.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "search/choice.h"
+
+#define SIZE_STEP         4  /* sizes of forms are multiples of it */
+#define SEARCH_ITERATIONS 40 /* of L-BFGS: errors are compared, not kept */
+#define MAX_CANDIDATES    96
+
+/* Shares of the original MACs at which a form is tried. */
+static const double shares[] = {0.06, 0.09, 0.13, 0.18, 0.24, 0.31, 0.4, 0.5, 0.65, 0.8};
+#define SHARES (sizeof shares / sizeof *shares)
+
+typedef struct candidates {
+    clvi_site_plan plan[MAX_CANDIDATES]; /* the first one keeps the convolution: form NULL */
+    clvi_option option[MAX_CANDIDATES];
+    size_t n;
+} candidates;
+
+clv_status clvi_budget_parse(clvi_budget *out, const char *text, clv_error *err)
+{
+    static const struct {
+        const char *name;
+        clvi_cost kind;
+    } kinds[] = {{"macs=", CLVI_COST_MACS}, {"params=", CLVI_COST_PARAMETERS}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const size_t n = strlen(kinds[i].name);
+        if (strncmp(text, kinds[i].name, n) != 0)
+            continue;
+        char *end;
+        double amount = strtod(text + n, &end);
+        const bool relative = strcmp(end, "%") == 0;
+        const double unit = strcmp(end, "k") == 0 ? 1e3 : strcmp(end, "M") == 0 ? 1e6 : strcmp(end, "G") == 0 ? 1e9 : 1;
+        if (end == text + n || !(amount > 0) || !isfinite(amount) || (*end && !relative && unit == 1) ||
+            (relative && amount > 100))
+            break;
+        *out = (clvi_budget){kinds[i].kind, relative ? amount / 100 : amount * unit, relative};
+        return CLV_OK;
+    }
+    return FAIL(err, CLV_ERR_ARG,
+                "budget \"%s\": expected macs= or params= with a share such as 30%% or a number such as 12.5M", text);
+}
+
+static void add_candidate(candidates *c, const clvi_site_plan *plan)
+{
+    if (c->n < MAX_CANDIDATES)
+        c->plan[c->n++] = *plan;
+}
+
+/* Whole multipliers of the depthwise form; sizes of the others, rounded down to the step. */
+static void list_sizes(candidates *c, const clvi_form *form, const clvi_conv *conv, const clvi_fit_opts *base)
+{
+    const int64_t original = clvi_conv_macs_per_pixel(conv);
+    const bool depthwise = strcmp(form->name, "depthwise") == 0;
+    clvi_site_plan p = {.form = form, .fit = *base};
+    if (form->refuses(conv))
+        return;
+    p.fit.max_iterations = SEARCH_ITERATIONS;
+    for (int64_t m = 1; depthwise && m <= conv->kh * conv->kw; m++) {
+        p.fit.multiplier = (double)m;
+        if (form->macs(conv, &p.fit) > 0 && (double)form->macs(conv, &p.fit) < 0.8 * (double)original)
+            add_candidate(c, &p);
+    }
+    int64_t last = 0;
+    for (size_t i = 0; !depthwise && i < SHARES; i++) {
+        int64_t size = last;
+        for (p.fit.size = last + SIZE_STEP;; p.fit.size += SIZE_STEP) {
+            const int64_t macs = form->macs(conv, &p.fit);
+            if (macs == 0 || (double)macs > shares[i] * (double)original)
+                break;
+            size = p.fit.size;
+        }
+        p.fit.size = size;
+        if (size > last)
+            add_candidate(c, &p);
+        last = size;
+    }
+}
+
+static clv_status measure(candidates *c, const clvi_budget *budget, const clvi_site *site, const clvi_covariance *cov,
+                          clv_context *context, clv_error *err)
+{
+    const int64_t oh = site->shape.oh, ow = site->shape.ow;
+    c->option[0] = (clvi_option){clvi_cost_of_conv(budget->kind, &site->conv, oh, ow), 0};
+    for (size_t i = 1; i < c->n; i++) {
+        clvi_fit fit;
+        clvi_arena *arena = clvi_arena_create();
+        if (!arena)
+            return FAIL(err, CLV_ERR_NOMEM, "candidates of convolution \"%s\"", site->name);
+        const clv_status st = c->plan[i].form->fit(&fit, &site->conv, cov, &c->plan[i].fit, arena, context, err);
+        if (st == CLV_OK) {
+            c->plan[i].error = fit.error;
+            c->option[i] = (clvi_option){clvi_cost_of_fit(budget->kind, &fit, oh, ow), clvi_loss_of_error(fit.error)};
+        }
+        clvi_arena_free(arena);
+        if (st != CLV_OK)
+            return err ? clvi_fail_prefix(err, st, site->name) : st;
+    }
+    return CLV_OK;
+}
+
+/* Every form and size at one site, with its cost and loss. */
+static clv_status explore(candidates *c, const clvi_budget *budget, const clvi_form *form, const clvi_fit_opts *base,
+                          const clvi_graph *original, const clvi_sites *sites, size_t index,
+                          const clvi_targets *targets, clvi_calibration *calibration, clv_error *err)
+{
+    const clvi_site *site = &sites->site[index];
+    clvi_covariance *cov = NULL;
+    size_t n;
+    const clvi_form *const *all = clvi_form_all(&n);
+    c->n = 1;
+    c->plan[0] = (clvi_site_plan){.form = NULL};
+    for (size_t i = 0; i < n; i++)
+        if (!form || form == all[i])
+            list_sizes(c, all[i], &site->conv, base);
+    TRY(clvi_site_covariances(&cov, original, sites, index, targets, calibration, err));
+    const clv_status st = measure(c, budget, site, cov, calibration->context, err);
+    clvi_covariances_free(cov, (size_t)site->conv.groups);
+    return st;
+}
+
+static clv_status choose(clvi_site_plan *plans, const candidates *c, const size_t *index, size_t open,
+                         const clvi_budget *budget, double whole, clvi_sites *sites, clv_error *err)
+{
+    const double amount = budget->relative ? budget->amount * whole : budget->amount;
+    clvi_menu *menus = clvi_alloc_array(open, sizeof *menus);
+    size_t *chosen = clvi_alloc_array(open, sizeof *chosen);
+    double cost, fixed = whole;
+    clv_error reason;
+    clv_status st;
+    if (!menus || !chosen) {
+        st = FAIL(err, CLV_ERR_NOMEM, "choice among %zu convolutions", open);
+        goto out;
+    }
+    for (size_t k = 0; k < open; k++) {
+        menus[k] = (clvi_menu){c[k].option, c[k].n};
+        fixed -= c[k].option[0].cost;
+    }
+    st = clvi_choose(chosen, &cost, menus, open, amount - fixed, &reason);
+    if (st == CLV_ERR_BUDGET)
+        st = FAIL(err, st,
+                  "the budget is %.4g of %.4g; the nearest point that can be reached is %.4g (%.1f %%), of which %.4g "
+                  "are not in convolutions that can be split",
+                  amount, whole, fixed + cost, 100 * (fixed + cost) / whole, fixed);
+    else if (st != CLV_OK && err)
+        *err = reason;
+    for (size_t k = 0; st == CLV_OK && k < open; k++) {
+        plans[index[k]] = c[k].plan[chosen[k]];
+        if (!plans[index[k]].form)
+            sites->site[index[k]].kept = "worth its cost";
+    }
+out:
+    clvi_free(menus);
+    clvi_free(chosen);
+    return st;
+}
+
+clv_status clvi_plan_search(clvi_site_plan *plans, const clvi_budget *budget, double whole, const clvi_form *form,
+                            const clvi_fit_opts *base, const clvi_graph *original, clvi_sites *sites,
+                            const clvi_targets *targets, clvi_calibration *calibration, clv_error *err)
+{
+    size_t open = 0;
+    clv_status st = CLV_OK;
+    candidates *c = clvi_alloc_array(sites->n, sizeof *c);
+    size_t *index = clvi_alloc_array(sites->n, sizeof *index);
+    if (!c || !index)
+        st = FAIL(err, CLV_ERR_NOMEM, "search over %zu convolutions", sites->n);
+    for (size_t i = 0; st == CLV_OK && i < sites->n; i++) {
+        if (sites->site[i].kept)
+            continue;
+        index[open] = i;
+        st = explore(&c[open++], budget, form, base, original, sites, i, targets, calibration, err);
+    }
+    if (st == CLV_OK)
+        st = choose(plans, c, index, open, budget, whole, sites, err);
+    for (size_t k = 0; st == CLV_OK && k < open; k++)
+        plans[index[k]].fit.max_iterations = base->max_iterations;
+    clvi_free(c);
+    clvi_free(index);
+    return st;
+}
