@@ -82,26 +82,54 @@ static void list_sizes(candidates *c, const clvi_form *form, const clvi_conv *co
     }
 }
 
+/* One site's candidates at work, one task each. */
+typedef struct trials {
+    candidates *c;
+    const clvi_budget *budget;
+    const clvi_site *site;
+    const clvi_covariance *cov;
+    clv_context *context;
+    clv_status status[MAX_CANDIDATES];
+    clv_error reason[MAX_CANDIDATES];
+} trials;
+
+static void try_candidate(void *arg, size_t index, int worker)
+{
+    (void)worker;
+    trials *t = arg;
+    const size_t i = index + 1;
+    clvi_site_plan *plan = &t->c->plan[i];
+    clvi_fit fit;
+    clvi_arena *arena = clvi_arena_create();
+    t->status[i] = arena ? plan->form->fit(&fit, &t->site->conv, t->cov, &plan->fit, arena, t->context, &t->reason[i])
+                         : FAIL(&t->reason[i], CLV_ERR_NOMEM, "candidate");
+    if (t->status[i] == CLV_OK) {
+        plan->error = fit.error;
+        t->c->option[i] = (clvi_option){clvi_cost_of_fit(t->budget->kind, &fit, t->site->shape.oh, t->site->shape.ow),
+                                        clvi_loss_of_error(fit.error)};
+    }
+    clvi_arena_free(arena);
+}
+
 static clv_status measure(candidates *c, const clvi_budget *budget, const clvi_site *site, const clvi_covariance *cov,
                           clv_context *context, clv_error *err)
 {
-    const int64_t oh = site->shape.oh, ow = site->shape.ow;
-    c->option[0] = (clvi_option){clvi_cost_of_conv(budget->kind, &site->conv, oh, ow), 0};
-    for (size_t i = 1; i < c->n; i++) {
-        clvi_fit fit;
-        clvi_arena *arena = clvi_arena_create();
-        if (!arena)
-            return FAIL(err, CLV_ERR_NOMEM, "candidates of convolution \"%s\"", site->name);
-        const clv_status st = c->plan[i].form->fit(&fit, &site->conv, cov, &c->plan[i].fit, arena, context, err);
-        if (st == CLV_OK) {
-            c->plan[i].error = fit.error;
-            c->option[i] = (clvi_option){clvi_cost_of_fit(budget->kind, &fit, oh, ow), clvi_loss_of_error(fit.error)};
+    trials *t = clvi_calloc(1, sizeof *t);
+    clv_status st = CLV_OK;
+    if (!t)
+        return FAIL(err, CLV_ERR_NOMEM, "candidates of convolution \"%s\"", site->name);
+    *t = (trials){.c = c, .budget = budget, .site = site, .cov = cov, .context = context};
+    c->option[0] = (clvi_option){clvi_cost_of_conv(budget->kind, &site->conv, site->shape.oh, site->shape.ow), 0};
+    clvi_pool_run(context->pool, c->n - 1, try_candidate, t);
+    for (size_t i = 1; i < c->n && st == CLV_OK; i++) {
+        st = t->status[i];
+        if (st != CLV_OK && err) {
+            *err = t->reason[i];
+            (void)clvi_fail_prefix(err, st, site->name);
         }
-        clvi_arena_free(arena);
-        if (st != CLV_OK)
-            return err ? clvi_fail_prefix(err, st, site->name) : st;
     }
-    return CLV_OK;
+    clvi_free(t);
+    return st;
 }
 
 /* Every form and size at one site, with its cost and loss. */

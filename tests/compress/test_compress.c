@@ -466,6 +466,50 @@ static void wrong_requests_are_refused(void **state)
     clvi_graph_free(g);
 }
 
+/* A budget is met by the whole network, more of it loses no more, one thread or two find the same; what cannot be
+ * reached says how far one can go. */
+static void budgets_are_met(void **state)
+{
+    (void)state;
+    clvi_graph *g = make_network(CLV_FLOAT32);
+    clv_compress_opts opts = small_options();
+    static const char *const budgets[] = {"macs=40%", "macs=60%", "params=70%"};
+    double lost[3];
+    for (int i = 0; i < 3; i++) {
+        opts.budget = budgets[i];
+        outcome o = compress(g, &opts, 1, NULL), again = compress(g, &opts, 2, NULL);
+        if (o.status != CLV_OK)
+            fail_msg("%s: %s", opts.budget, err.msg);
+        const char *what = i < 2 ? "macs" : "parameters";
+        char before[32], after[32];
+        (void)snprintf(before, sizeof before, "before.%s", what);
+        (void)snprintf(after, sizeof after, "after.%s", what);
+        const double share = i == 0 ? 0.4 : i == 1 ? 0.6 : 0.7;
+        assert_true(number(o.report, after) <= share * number(o.report, before));
+        assert_true(number(o.report, after) > 0.5 * share * number(o.report, before));
+        lost[i] = difference(g, o.graph);
+        assert_true(difference(o.graph, again.graph) == 0);
+        outcome_free(&o);
+        outcome_free(&again);
+    }
+    assert_true(lost[1] < lost[0]);
+    opts.budget = "macs=2%";
+    outcome o = compress(g, &opts, 2, NULL);
+    assert_int_equal(o.status, CLV_ERR_BUDGET);
+    assert_non_null(strstr(err.msg, "nearest"));
+    assert_null(o.graph);
+    outcome_free(&o);
+    static const char *const malformed[] = {"",          "macs",    "macs=",  "macs=x",  "macs=0%",
+                                            "macs=101%", "macs=5T", "time=3", "macs=nan"};
+    for (size_t i = 0; i < sizeof malformed / sizeof *malformed; i++) {
+        opts.budget = malformed[i];
+        o = compress(g, &opts, 1, NULL);
+        assert_int_equal(o.status, CLV_ERR_ARG);
+        outcome_free(&o);
+    }
+    clvi_graph_free(g);
+}
+
 static void nan_weights_are_named(void **state)
 {
     (void)state;
@@ -558,6 +602,7 @@ int main(void)
         cmocka_unit_test(threads_do_not_change_a_byte),
         cmocka_unit_test(every_form_and_method_writes_a_valid_network),
         cmocka_unit_test(wrong_requests_are_refused),
+        cmocka_unit_test(budgets_are_met),
         cmocka_unit_test(nan_weights_are_named),
         cmocka_unit_test(cancellation_leaves_nothing_behind),
         cmocka_unit_test(every_failing_allocation_is_survived),
