@@ -12,6 +12,10 @@ if(CLV_SANITIZE)
     add_link_options(-fsanitize=${CLV_SANITIZE})
 endif()
 
+if(CLV_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link) # coverage, for the targets of tests/fuzz
+endif()
+
 # Flags by file suffix: only these files are compiled beyond the baseline instruction set.
 set(CLV_FLAGS_avx2 -mavx2 -mfma -mf16c)
 set(CLV_FLAGS_avx512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl)
