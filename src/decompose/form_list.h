@@ -3,3 +3,6 @@
 F(clvi_form_depthwise)
 F(clvi_form_bottleneck)
 F(clvi_form_channel)
+F(clvi_form_output_depthwise)
+F(clvi_form_spatial)
+F(clvi_form_tucker2)

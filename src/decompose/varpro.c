@@ -2,6 +2,7 @@
 #include "decompose/varpro.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -24,6 +25,12 @@ struct clvi_varpro {
     double *g;    /* [m, m], its Cholesky factor after an evaluation */
     double *pt;   /* [m, n] */
     double *ptp;  /* [m, m] */
+    size_t rank;  /* of P at most, 0: any */
+    double *axes; /* [n, n] principal axes of Y, values[n] beside; with a rank only */
+    double *values;
+    double *low;       /* [m, rank] Y along the leading axes */
+    clv_status failed; /* of an eigenproblem, for which an objective has no return value; err with it */
+    clv_error err;
 };
 
 clv_status clvi_varpro_create(clvi_varpro **out, const clvi_structure *structure, size_t m, size_t q, size_t n,
@@ -53,10 +60,45 @@ void clvi_varpro_free(clvi_varpro *v)
     clvi_free(v->g);
     clvi_free(v->pt);
     clvi_free(v->ptp);
+    clvi_free(v->axes);
+    clvi_free(v->values);
+    clvi_free(v->low);
     clvi_free(v);
 }
 
-/* G = L L^T, Y = L^-1 C^T, f = total - |Y|^2, P^T = L^-T Y. Returns |Y|^2, or -1 when G is not positive definite. */
+clv_status clvi_varpro_limit_rank(clvi_varpro *v, size_t rank, clv_error *err)
+{
+    v->axes = clvi_alloc_array(v->n, v->n * sizeof(double));
+    v->values = clvi_alloc_array(v->n, sizeof(double));
+    v->low = clvi_alloc_array(v->m, rank * sizeof(double));
+    if (!v->axes || !v->values || !v->low)
+        return FAIL(err, CLV_ERR_NOMEM, "variable projection of rank %zu for %zu outputs", rank, v->n);
+    v->rank = rank < v->n ? rank : 0;
+    return CLV_OK;
+}
+
+/* The nearest matrix of the permitted rank to Y, held in pt (Eckart and Young): false when that failed. */
+static bool truncate_rank(clvi_varpro *v)
+{
+    const size_t m = v->m, n = v->n;
+    const clvi_view y = clvi_view_of(v->pt, m, n, n), leading = clvi_view_of(v->axes, v->rank, n, n);
+    clvi_syrk(v->pool, (clvi_out){v->axes, n}, 0, 1, clvi_transposed(y));
+    clvi_mirror_lower(v->axes, n, n);
+    clv_error err;
+    const clv_status st = clvi_eigh(v->axes, v->values, n, &err);
+    if (st != CLV_OK && st != CLV_ERR_NUMERIC) { /* of numbers the line search steps back */
+        v->failed = st;
+        v->err = err;
+    }
+    if (st != CLV_OK)
+        return false;
+    clvi_gemm(v->pool, (clvi_out){v->low, v->rank}, 0, 1, y, clvi_transposed(leading));
+    clvi_gemm(v->pool, (clvi_out){v->pt, n}, 0, 1, clvi_view_of(v->low, m, v->rank, v->rank), leading);
+    return true;
+}
+
+/* G = L L^T, Y = L^-1 C^T (its leading part when P's rank is limited), f = total - |Y|^2, P^T = L^-T Y. Returns |Y|^2,
+ * or -1 when G is not positive definite. */
 static double eliminate(clvi_varpro *v, const double *theta)
 {
     const size_t m = v->m, n = v->n, width = v->q + v->n;
@@ -72,6 +114,8 @@ static double eliminate(clvi_varpro *v, const double *theta)
         memcpy(v->pt + a * n, v->sbct + a * width + v->q, n * sizeof(double));
     const clvi_view l = clvi_view_of(v->g, m, m, m);
     clvi_solve_lower(v->pool, l, false, (clvi_out){v->pt, n}, n);
+    if (v->rank > 0 && !truncate_rank(v))
+        return -1;
     energy = clvi_dot(clvi_view_of(v->pt, m, n, n), clvi_view_of(v->pt, m, n, n));
     clvi_solve_lower(v->pool, l, true, (clvi_out){v->pt, n}, n);
     return energy;
@@ -98,10 +142,19 @@ clvi_lbfgs_opts clvi_varpro_opts(int max_iterations)
     return o;
 }
 
+clv_status clvi_varpro_failed(const clvi_varpro *v, clv_error *err)
+{
+    if (v->failed != CLV_OK && err)
+        *err = v->err;
+    return v->failed;
+}
+
 clv_status clvi_varpro_minimise(clvi_varpro *v, double *theta, const clvi_lbfgs_opts *opts, clvi_lbfgs_result *result,
                                 clv_context *context, clv_error *err)
 {
-    return clvi_lbfgs(theta, v->structure->params, clvi_varpro_evaluate, v, opts, result, context, err);
+    const clv_status st = clvi_lbfgs(theta, v->structure->params, clvi_varpro_evaluate, v, opts, result, context, err);
+    TRY(clvi_varpro_failed(v, err));
+    return st;
 }
 
 const double *clvi_varpro_solve(clvi_varpro *v, const double *theta)

@@ -36,6 +36,10 @@ clv_status clvi_varpro_create(clvi_varpro **out, const clvi_structure *structure
                               double total, clvi_pool *pool, clv_error *err);
 void clvi_varpro_free(clvi_varpro *v); /* NULL-safe */
 
+/* Only P of at most this rank, 1 or more (reduced-rank regression: still in closed form, by the leading right singular
+ * vectors of L^-1 B^T H^T, G = L L^T). Call it once, before the first evaluation. */
+clv_status clvi_varpro_limit_rank(clvi_varpro *v, size_t rank, clv_error *err);
+
 /* The solver's options for such a problem: it stops where float32 weights could not show the difference. */
 clvi_lbfgs_opts clvi_varpro_opts(int max_iterations);
 
@@ -47,7 +51,10 @@ double clvi_varpro_evaluate(void *varpro, const double *theta, double *grad);
 clv_status clvi_varpro_minimise(clvi_varpro *v, double *theta, const clvi_lbfgs_opts *opts, clvi_lbfgs_result *result,
                                 clv_context *context, clv_error *err);
 
-/* P^T at theta (evaluates there). Views, until the next call. NULL when G is singular. */
+/* CLV_OK, or why an evaluation failed when that was not a singular G (an eigenproblem without memory). */
+clv_status clvi_varpro_failed(const clvi_varpro *v, clv_error *err);
+
+/* P^T at theta (evaluates there). Views, until the next call. NULL when that failed. */
 const double *clvi_varpro_solve(clvi_varpro *v, const double *theta);
 
 /* The Cholesky factor of G of the last evaluation, lower triangle [m, m]. Views. */
