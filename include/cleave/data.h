@@ -56,11 +56,10 @@ CLV_API clv_status clv_preprocess_parse(clv_preprocess *out, const char *text, c
 typedef struct clv_dataset clv_dataset;
 
 typedef struct clv_dataset_opts {
-    const char
-        *labels;    /* file "name<sep>label ..." or one label a line in the order of the images; NULL: from folders */
-    double max_bad; /* share of unreadable images above which work stops, default 0.01 */
-    int64_t limit;  /* use at most this many items; 0: all. Chosen evenly over the whole set, not the first ones */
-    uint64_t seed;  /* of clv_dataset_shuffle-independent choices */
+    const char *labels; /* file with lines `name<sep>label` or `label`, see below; NULL: from folders */
+    double max_bad;     /* share of unreadable images above which work stops, default 0.01 */
+    int64_t limit;      /* use at most this many items; 0: all. Chosen evenly over the whole set, not the first ones */
+    uint64_t seed;      /* of the items that limit takes: 0 the first of each stretch, else any one of it */
 } clv_dataset_opts;
 
 CLV_API clv_dataset_opts clv_dataset_opts_default(void);
@@ -69,11 +68,12 @@ CLV_API clv_dataset_opts clv_dataset_opts_default(void);
  *   a folder with sub-folders      class-per-folder; label = index of the folder in byte-wise sorted order
  *   a folder of images             flat, sorted by name; a labels.txt inside is used
  *   x.txt, x.lst, x.csv            list file: image path (relative to the list) [separator label], in the list's order
- *   x.tar                          tar of images sorted by path; when they lie in two folders or more, folders are
- * classes x.bin or a folder of *.bin     CIFAR-10/100 binary (CIFAR-100: the fine label) x.npy, x.npz uint8 images
- * [n,c,h,w] or [n,h,w,c], c 1 or 3, or [n,h,w] (preprocessed); or float32 [n,c,h,w] (taken as they are). npz: the array
- * "images", "data", "x", or the only one of rank 3 or 4; labels from an integer array "labels", "label" or "y" x.jpg,
- * x.jpeg, x.png           one image
+ *   x.tar                          tar of images sorted by path; folders are classes when there are two or more
+ *   x.bin or a folder of *.bin     CIFAR-10/100 binary (CIFAR-100: the fine label)
+ *   x.npy, x.npz                   uint8 images [n,c,h,w] or [n,h,w,c], c 1 or 3, or [n,h,w] (preprocessed); or
+ *                                  float32 [n,c,h,w] (taken as they are). npz: the array "images", "data", "x", or the
+ *                                  only one of rank 3 or 4; labels from an integer array "labels", "label" or "y"
+ *   x.jpg, x.jpeg, x.png           one image
  *
  * Label files and list files, one line an image, all lines of the same kind:
  *   name TAB label [TAB anything]  when the line has a TAB: names may then hold spaces, commas and apostrophes
