@@ -11,7 +11,11 @@
 /* Record a failure and return its code: `st = FAIL(err, CLV_ERR_FORMAT, "node \"%s\": ...", name);`
  * The function that first sees the failure calls it; those above forward the status untouched.
  * err may be NULL. */
+#ifdef __clang_analyzer__ /* which does not see into clvi_fail and would take it for a success */
+#define FAIL(err, code, ...) (clvi_fail((err), (code), "", __VA_ARGS__), (code))
+#else
 #define FAIL(err, code, ...) clvi_fail((err), (code), __FILE__ ":" CLVI_STR(__LINE__), __VA_ARGS__)
+#endif
 
 /* Return at once on failure. Only where nothing is owned yet. */
 #define TRY(call)                              \
