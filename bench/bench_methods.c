@@ -10,22 +10,27 @@
 typedef struct variant {
     const char *label, *form, *method;
     bool symmetric, no_shortcut, reestimate, uneven;
+    const char *budget; /* instead of the multiplier */
 } variant;
 
 static const variant variants[] = {
-    {"SVD of the weights + bias", "depthwise", "svd", true, true, false, false},
-    {"SVD, mean and variance re-estimated", "depthwise", "svd", true, true, true, false},
-    {"GSVD per channel", "depthwise", "gsvd", true, true, false, false},
-    {"inter-channel GSVD (the paper)", "depthwise", "inter-channel", true, true, false, false},
-    {"inter-channel, mean and variance re-estimated", "depthwise", "inter-channel", true, true, true, false},
-    {"sweeps", "depthwise", "sweeps", true, true, false, false},
-    {"joint", "depthwise", "joint", true, true, false, false},
-    {"joint, asymmetric", "depthwise", "joint", false, true, false, false},
-    {"joint, asymmetric, shortcut target", "depthwise", "joint", false, false, false, false},
-    {"the same, uneven multipliers", "depthwise", "joint", false, false, false, true},
-    {"channel (Zhang et al.)", "channel", "gsvd", true, true, false, false},
-    {"channel, asymmetric, shortcut target", "channel", "gsvd", false, false, false, false},
-    {"bottleneck, asymmetric, shortcut target", "bottleneck", "joint", false, false, false, false},
+    {"SVD of the weights + bias", "depthwise", "svd", true, true, false, false, NULL},
+    {"SVD, mean and variance re-estimated", "depthwise", "svd", true, true, true, false, NULL},
+    {"GSVD per channel", "depthwise", "gsvd", true, true, false, false, NULL},
+    {"inter-channel GSVD (the paper)", "depthwise", "inter-channel", true, true, false, false, NULL},
+    {"inter-channel, mean and variance re-estimated", "depthwise", "inter-channel", true, true, true, false, NULL},
+    {"sweeps", "depthwise", "sweeps", true, true, false, false, NULL},
+    {"joint", "depthwise", "joint", true, true, false, false, NULL},
+    {"joint, asymmetric", "depthwise", "joint", false, true, false, false, NULL},
+    {"joint, asymmetric, shortcut target", "depthwise", "joint", false, false, false, false, NULL},
+    {"the same, uneven multipliers", "depthwise", "joint", false, false, false, true, NULL},
+    {"channel (Zhang et al.)", "channel", "gsvd", true, true, false, false, NULL},
+    {"channel, asymmetric, shortcut target", "channel", "gsvd", false, false, false, false, NULL},
+    {"spatial, asymmetric, shortcut target", "spatial", "joint", false, false, false, false, NULL},
+    {"Tucker-2, asymmetric, shortcut target", "tucker2", "joint", false, false, false, false, NULL},
+    {"output-side depthwise, asymm., shortcut target", "output-depthwise", "joint", false, false, false, false, NULL},
+    {"bottleneck, asymmetric, shortcut target", "bottleneck", "joint", false, false, false, false, NULL},
+    {"form and size per layer, macs=30.4%", NULL, "joint", false, false, false, false, "macs=30.4%"},
 };
 
 typedef struct bench {
@@ -70,6 +75,7 @@ static clv_status compress(clv_model *model, const variant *v, const bench *b, c
     opts.no_shortcut = v->no_shortcut;
     opts.reestimate = v->reestimate;
     opts.uneven = v->uneven;
+    opts.budget = v->budget;
     clv_status st = clv_dataset_open(&calibration, b->calibration, &data, err);
     if (st == CLV_OK)
         st = clv_compress(model, calibration, NULL, &opts, b->context, report, err);

@@ -209,7 +209,8 @@ static int run(const verb *v, int argc, char **argv)
          "search form and size of each convolution: macs=30%, params=25% of the\nwhole network, or macs=12.5M, "
          "params=100k",
          OPTION_TEXT, &o->budget},
-        {0, "form", "NAME", "depthwise (default), bottleneck or channel", OPTION_TEXT, &o->form},
+        {0, "form", "NAME", "depthwise (default), bottleneck, channel, output-depthwise, spatial or\ntucker2",
+         OPTION_TEXT, &o->form},
         {0, "method", "NAME", "of depthwise: svd, gsvd, inter-channel, sweeps, joint (default)", OPTION_TEXT,
          &o->method},
         {0, "multiplier", "X",
