@@ -178,6 +178,12 @@ expect 2 "${compress[@]}" -o net.onnx
 says err "the input itself"
 expect 5 "${compress[@]}" -o floor.onnx --eval images.bin --min-top1 99.9
 no_file floor.onnx
+expect 4 "${compress[@]}" -o budget.onnx --budget macs=1%
+says err "nearest point"
+no_file budget.onnx
+expect 0 "${compress[@]}" -o budget.onnx --budget params=80%
+expect 2 "${compress[@]}" -o x.onnx --budget weight=3
+says err "macs= or params="
 expect 2 "${compress[@]}" -o x.onnx --form nonsense
 no_file x.onnx
 expect 2 "${compress[@]}" -o x.onnx --keep nobody
