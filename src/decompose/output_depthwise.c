@@ -91,7 +91,7 @@ static clv_status problem_create(problem *p, const clvi_group *g, size_t m, bool
     p->together = clvi_min_size(n, clvi_max_size(1, SCRATCH / (t * m * q)));
     p->h = clvi_alloc_array(n, q * sizeof(double));
     p->products = clvi_alloc_array(t * p->together * m, q * sizeof(double));
-    p->gram = clvi_alloc_array(t * m, t * m * sizeof(double));
+    p->gram = clvi_calloc(t * m, t * m * sizeof(double)); /* Cholesky scans the upper triangle, which stays zero */
     p->rest = clvi_alloc_array(q, sizeof(double));
     p->d = clvi_alloc_array(n, t * m * sizeof(double));
     p->energy = clvi_alloc_array(n, sizeof(double));

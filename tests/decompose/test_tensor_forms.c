@@ -205,6 +205,31 @@ static void refusals_and_bad_input(void **state)
     layer_free(&l);
 }
 
+/* Memory that held NaN before gives the same fit: nothing is read before it is written. */
+static void old_memory_has_no_effect(void **state)
+{
+    (void)state;
+    const shape p = {6, 8, 1, 3, 3, 0, 0.2};
+    layer l = layer_create(p, 9);
+    for (size_t f = 0; f < NAMES; f++) {
+        const int64_t size = f == 2 ? 2 : 4;
+        const double error = error_of(names[f], &l, CLVI_METHOD_JOINT, size);
+        double *old[4];
+        for (size_t bytes = 64; bytes <= 65536; bytes += 16) {
+            for (size_t i = 0; i < 4; i++) {
+                old[i] = clvi_alloc_array(bytes, 1);
+                assert_non_null(old[i]);
+                for (size_t j = 0; j < bytes / sizeof(double); j++)
+                    old[i][j] = (double)NAN;
+            }
+            for (size_t i = 0; i < 4; i++)
+                clvi_free(old[i]);
+        }
+        assert_true(error_of(names[f], &l, CLVI_METHOD_JOINT, size) == error);
+    }
+    layer_free(&l);
+}
+
 static void threads_and_memory(void **state)
 {
     (void)state;
@@ -384,6 +409,7 @@ int main(void)
         cmocka_unit_test(planted_layers_are_recovered),
         cmocka_unit_test(sizes_and_costs),
         cmocka_unit_test(refusals_and_bad_input),
+        cmocka_unit_test(old_memory_has_no_effect),
         cmocka_unit_test(threads_and_memory),
         cmocka_unit_test(a_failed_eigenproblem_is_reported),
         cmocka_unit_test(the_gradient_is_that_of_the_objective),
