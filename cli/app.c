@@ -122,6 +122,7 @@ void app_say(app *a, const char *format, ...)
     if (a->quiet)
         return;
     close_line(a);
+    (void)fflush(stdout); /* one log file of both keeps the order; a failure is seen in app_finish */
     va_start(args, format);
     (void)vfprintf(stderr, format, args);
     va_end(args);
