@@ -17,8 +17,9 @@ extern "C" {
 #endif
 
 typedef struct clv_compress_opts {
-    const char
-        *form; /* "depthwise", "bottleneck", "channel", ...; NULL: depthwise, or with a budget whatever loses least */
+    /* "depthwise", "bottleneck", "channel", "output-depthwise", "spatial", "tucker2"; NULL: depthwise, or with a budget
+     * whatever loses least */
+    const char *form;
     const char *budget; /* NULL: `multiplier` everywhere. "macs=30%", "params=25%" of the whole network, or
                            "macs=12.5M", "params=100k": form and size are searched for each convolution */
     const char *method; /* depthwise: "svd", "gsvd", "inter-channel" (the paper), "sweeps", "joint" (default) */
