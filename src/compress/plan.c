@@ -8,12 +8,12 @@
 #include "base/mem.h"
 #include "search/choice.h"
 
-#define SIZE_STEP         4  /* sizes of forms are multiples of it */
-#define SEARCH_ITERATIONS 40 /* of L-BFGS: errors are compared, not kept */
-#define MAX_CANDIDATES    96
+#define SIZE_STEP         4   /* sizes of forms are multiples of it */
+#define SEARCH_ITERATIONS 40  /* of L-BFGS: errors are compared, not kept */
+#define MAX_CANDIDATES    128 /* more than forms times shares */
 
 /* Shares of the original MACs at which a form is tried. */
-static const double shares[] = {0.06, 0.09, 0.13, 0.18, 0.24, 0.31, 0.4, 0.5, 0.65, 0.8};
+static const double shares[] = {0.06, 0.09, 0.13, 0.18, 0.24, 0.31, 0.4, 0.55, 0.65, 0.8};
 #define SHARES (sizeof shares / sizeof *shares)
 
 typedef struct candidates {
@@ -52,30 +52,39 @@ static void add_candidate(candidates *c, const clvi_site_plan *plan)
         c->plan[c->n++] = *plan;
 }
 
-/* Whole multipliers of the depthwise form; sizes of the others, rounded down to the step. */
+/* The number that makes a form larger: filters per channel for depthwise, `size` for the others. */
+static void set_size(clvi_site_plan *p, int64_t size)
+{
+    if (strcmp(p->form->name, "depthwise") == 0)
+        p->fit.multiplier = (double)size;
+    else
+        p->fit.size = size;
+}
+
+/* For each share of the original MACs the largest size within it. Sizes go in steps of SIZE_STEP for each group, or of
+ * one where one is already a good part of the original. */
 static void list_sizes(candidates *c, const clvi_form *form, const clvi_conv *conv, const clvi_fit_opts *base)
 {
-    const int64_t original = clvi_conv_macs_per_pixel(conv);
-    const bool depthwise = strcmp(form->name, "depthwise") == 0;
+    const double original = (double)clvi_conv_macs_per_pixel(conv);
     clvi_site_plan p = {.form = form, .fit = *base};
     if (form->refuses(conv))
         return;
     p.fit.max_iterations = SEARCH_ITERATIONS;
-    for (int64_t m = 1; depthwise && m <= conv->kh * conv->kw; m++) {
-        p.fit.multiplier = (double)m;
-        if (form->macs(conv, &p.fit) > 0 && (double)form->macs(conv, &p.fit) < 0.8 * (double)original)
-            add_candidate(c, &p);
-    }
+    set_size(&p, 1);
+    const bool coarse = (double)form->macs(conv, &p.fit) * (double)SHARES > original;
+    const int64_t step = coarse ? 1 : SIZE_STEP * conv->groups;
+    const int64_t most = conv->o * conv->c; /* no form gets that far; a bound all the same */
     int64_t last = 0;
-    for (size_t i = 0; !depthwise && i < SHARES; i++) {
+    for (size_t i = 0; i < SHARES; i++) {
         int64_t size = last;
-        for (p.fit.size = last + SIZE_STEP;; p.fit.size += SIZE_STEP) {
+        for (int64_t next = last + step; next <= most; next += step) {
+            set_size(&p, next);
             const int64_t macs = form->macs(conv, &p.fit);
-            if (macs == 0 || (double)macs > shares[i] * (double)original)
+            if (macs == 0 || (double)macs > shares[i] * original)
                 break;
-            size = p.fit.size;
+            size = next;
         }
-        p.fit.size = size;
+        set_size(&p, size);
         if (size > last)
             add_candidate(c, &p);
         last = size;

@@ -418,8 +418,9 @@ static void every_form_and_method_writes_a_valid_network(void **state)
 {
     (void)state;
     static const char *const pairs[][2] = {
-        {"depthwise", "svd"},   {"depthwise", "gsvd"}, {"depthwise", "inter-channel"}, {"depthwise", "sweeps"},
-        {"depthwise", "joint"}, {"channel", "gsvd"},   {"bottleneck", "joint"}};
+        {"depthwise", "svd"},   {"depthwise", "gsvd"},        {"depthwise", "inter-channel"}, {"depthwise", "sweeps"},
+        {"depthwise", "joint"}, {"channel", "gsvd"},          {"bottleneck", "joint"},        {"spatial", "joint"},
+        {"tucker2", "joint"},   {"output-depthwise", "joint"}};
     clvi_graph *g = make_network(CLV_FLOAT16);
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         clv_compress_opts opts = small_options();
