@@ -22,7 +22,7 @@ typedef struct clv_compress_opts {
     const char *form;
     const char *budget; /* NULL: `multiplier` everywhere. "macs=30%", "params=25%" of the whole network, or
                            "macs=12.5M", "params=100k": form and size are searched for each convolution */
-    const char *method; /* depthwise: "svd", "gsvd", "inter-channel" (the paper), "sweeps", "joint" (default) */
+    const char *method; /* depthwise: "svd", "gsvd", "inter-channel" (the paper), "sweeps", "joint" (default; NULL) */
     double multiplier;  /* depthwise filters per input channel, default 2. The other forms are sized to the same MACs */
     bool uneven;        /* share the filters out unevenly over the channels, at the same total */
     bool symmetric;     /* fit on what the original network sees; default: on what the compressed one really sees */
@@ -44,6 +44,7 @@ CLV_API clv_compress_opts clv_compress_opts_default(void);
  *
  * calibration  borrowed; unlabelled images (labels are not read); read several times
  * preprocess   borrowed; how the images become the input; NULL: from the model's metadata
+ * opts         borrowed, may be NULL: the defaults
  * report       borrowed, may be NULL; gets "layers" (one row a convolution), "before" and "after"
  *
  * CLV_ERR_ARG      unknown form or method, option out of range

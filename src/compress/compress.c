@@ -53,7 +53,7 @@ static clv_status check_options(job *j, clv_error *err)
     if (o->budget)
         TRY(clvi_budget_parse(&j->budget, o->budget, err));
     j->fit = clvi_fit_opts_default();
-    if (!clvi_method_parse(o->method, &j->fit.method))
+    if (o->method && !clvi_method_parse(o->method, &j->fit.method))
         return FAIL(err, CLV_ERR_ARG, "unknown method \"%s\"", o->method);
     if (!(o->multiplier > 0) || o->multiplier > 1e6)
         return FAIL(err, CLV_ERR_ARG, "multiplier is %g, a positive number was expected", o->multiplier);
@@ -202,9 +202,9 @@ static clv_status record(job *j, const clvi_count *before, clv_error *err)
                    "form=%s budget=%s method=%s multiplier=%.9g uneven=%d symmetric=%d shortcut=%d reestimate=%d "
                    "first=%d samples=%lld "
                    "batch=%lld ridge=%.9g seed=%llu",
-                   j->form ? j->form->name : "any", o->budget ? o->budget : "none", o->method, o->multiplier, o->uneven,
-                   o->symmetric, !o->no_shortcut, o->reestimate, o->first, (long long)o->samples, (long long)o->batch,
-                   o->ridge, (unsigned long long)o->seed);
+                   j->form ? j->form->name : "any", o->budget ? o->budget : "none", clvi_method_name(j->fit.method),
+                   o->multiplier, o->uneven, o->symmetric, !o->no_shortcut, o->reestimate, o->first,
+                   (long long)o->samples, (long long)o->batch, o->ridge, (unsigned long long)o->seed);
     if (j->calibration.preprocess) {
         TRY(clv_preprocess_format(j->calibration.preprocess, preprocess, sizeof preprocess, err));
         TRY(clvi_graph_set_metadata(j->graph, CLVI_PREPROCESS_KEY, preprocess, err));

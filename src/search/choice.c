@@ -56,7 +56,7 @@ static bool solve(size_t *chosen, const clvi_menu *menus, size_t layers, double 
         best[g] = 0;
     for (size_t l = 0; l < layers; l++) {
         for (size_t g = 0; g <= grid; g++)
-            next[g] = INFINITY;
+            next[g] = HUGE_VAL;
         for (size_t i = 0; i < menus[l].n; i++) {
             const double steps = ceil(menus[l].option[i].cost / step);
             if (steps > (double)grid)

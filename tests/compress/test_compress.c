@@ -456,6 +456,12 @@ static void wrong_requests_are_refused(void **state)
     assert_int_equal(o.status, CLV_ERR_ARG);
     outcome_free(&o);
     opts = small_options();
+    opts.method = NULL; /* the default */
+    o = compress(g, &opts, 1, NULL);
+    assert_int_equal(o.status, CLV_OK);
+    assert_non_null(strstr(clvi_graph_metadata(o.graph, "cleave.compress"), "method=joint"));
+    outcome_free(&o);
+    opts = small_options();
     opts.multiplier = 1.5;
     o = compress(g, &opts, 1, NULL);
     assert_int_equal(o.status, CLV_ERR_ARG);

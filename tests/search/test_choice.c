@@ -45,7 +45,7 @@ static void totals(const problem *p, const size_t *chosen, double *cost, double 
 
 static double brute_force(const problem *p, double budget)
 {
-    double best = INFINITY;
+    double best = HUGE_VAL;
     for (size_t code = 0; code < 3125; code++) {
         size_t chosen[LAYERS], rest = code;
         double cost, loss;
