@@ -14,5 +14,5 @@ for preset in clang sanitize release; do
     cmake --preset $preset >build/$preset.log 2>&1 || { cat build/$preset.log; exit 1; }
     cmake --build --preset $preset -j "$jobs" >>build/$preset.log 2>&1 || { tail -60 build/$preset.log; exit 1; }
 done
-ctest --preset sanitize -j "$jobs" -LE 'slow|lint'
+ctest --preset sanitize -j "$jobs" -LE lint
 ctest --preset release -j "$jobs"
