@@ -13,7 +13,7 @@ typedef enum clvi_cost {
     CLVI_COST_PARAMETERS = 1, /* weights, biases among them */
 } clvi_cost;
 
-/* oh x ow: output positions of the convolution. Reentrant. */
+/* What a convolution, or a whole fitted chain, costs at oh x ow output positions. Reentrant. */
 double clvi_cost_of_conv(clvi_cost kind, const clvi_conv *conv, int64_t oh, int64_t ow);
 double clvi_cost_of_fit(clvi_cost kind, const clvi_fit *fit, int64_t oh, int64_t ow);
 
