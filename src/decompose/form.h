@@ -55,6 +55,9 @@ typedef struct clvi_fit_opts {
     double ridge;       /* lambda relative to tr(S)/q, default 1e-3 */
     int max_iterations; /* L-BFGS, default 200 */
     uint64_t seed;      /* of random starts */
+    /* A chain that an earlier fit of the same form, size and convolution gave, where descent may start instead of at
+     * random (borrowed; NULL: none). A form whose solution is closed, or that cannot use it, ignores it. */
+    const clvi_chain *start;
 } clvi_fit_opts;
 
 clvi_fit_opts clvi_fit_opts_default(void);
