@@ -41,6 +41,18 @@ static clv_status open_regular(int *fd, struct stat *info, const char *path, clv
     return CLV_OK;
 }
 
+clv_status clvi_file_unnamed(int *fd, clv_error *err)
+{
+    char path[1024];
+    const char *folder = getenv("TMPDIR");
+    const int n = snprintf(path, sizeof path, "%s/cleave-XXXXXX", folder && *folder ? folder : "/tmp");
+    *fd = n > 0 && (size_t)n < sizeof path ? mkstemp(path) : -1;
+    if (*fd < 0)
+        return FAIL(err, CLV_ERR_IO, "cannot create a temporary file \"%s\": %s", path, strerror(errno));
+    (void)unlink(path); /* lives as long as fd */
+    return CLV_OK;
+}
+
 clv_status clvi_file_read(clvi_bytes *out, const char *path, clv_error *err)
 {
     int fd;

@@ -19,6 +19,9 @@ clv_status clvi_file_read(clvi_bytes *out, const char *path, clv_error *err);
 /* Read `size` bytes at `offset`; CLV_ERR_FORMAT when the file is shorter. */
 clv_status clvi_file_read_at(void *out, size_t size, uint64_t offset, const char *path, clv_error *err);
 
+/* A temporary file in $TMPDIR or /tmp without a name: it is gone with its descriptor. Gives *fd (close). */
+clv_status clvi_file_unnamed(int *fd, clv_error *err);
+
 /* An atomic replacement: bytes go to a temporary file beside `path`; commit flushes it to disk, renames it over
  * `path` and flushes the folder; free without commit removes it. After kill -9 or on a full disk the old file is whole.
  * When path names an existing non-regular file (a pipe, /dev/null, /dev/stdout) it is written directly. */

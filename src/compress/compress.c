@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layer by layer, in topological order: measure what the network compressed so far gives to the next convolution, fit
- * the chain, write it into the graph. The original runs once; its outputs at the sampled positions are the targets. */
+/* The main job. Survey: one walk through the original gives the moments of every convolution, and from them the error
+ * of every form and size (with a budget alone). Plan: one candidate for each. Fit: walk through the original and the
+ * network in the making side by side; at each convolution fit what the latter gives to what the former makes of it, and
+ * write the chain into the graph. */
 #include "compress/compress.h"
 
 #include <math.h>
@@ -8,10 +10,10 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "compress/collect.h"
+#include "compress/fit_site.h"
 #include "compress/plan.h"
 #include "compress/reestimate.h"
-#include "compress/sites.h"
+#include "compress/survey.h"
 #include "graph/dead_code.h"
 #include "measure/baseline.h"
 #include "measure/model_facts.h"
@@ -19,19 +21,23 @@
 #include "report/report.h"
 #include "runtime/passes.h"
 
+#define ROUND  4                 /* inner sizes are multiples of it */
+#define MEMORY ((size_t)3 << 30) /* for what is kept of images and statistics */
+
 typedef struct job {
     const clv_compress_opts *opts;
     const clvi_form *form; /* for all, or that the search is restricted to; NULL: any */
     clvi_fit_opts fit;
     clvi_budget budget;       /* when opts->budget is given */
-    clvi_site_plan *plans;    /* [sites] */
+    clvi_candidates *lists;   /* [sites] with a budget */
+    clvi_candidate *chosen;   /* [sites] what becomes of each; form NULL: it is kept */
     const clvi_graph *source; /* as it was given */
     clvi_graph *original;     /* BatchNorm folded; what the targets come from */
     clvi_graph *graph;        /* the same, being rewritten */
     clvi_shapes shapes;       /* of the original at batch 1 */
     clvi_sites sites;
     clvi_calibration calibration;
-    clvi_targets targets;
+    clvi_front original_front, front;
     clvi_arena *arena; /* fitted weights */
     clv_context *context;
     clvi_item *layers; /* table of the report, or NULL */
@@ -110,8 +116,8 @@ static clv_status choose_sites(job *j, clv_error *err)
 {
     size_t split = 0;
     TRY(check_keep_list(j, err));
-    j->plans = clvi_arena_calloc(j->arena, j->sites.n, sizeof *j->plans);
-    if (!j->plans)
+    j->chosen = clvi_arena_calloc(j->arena, j->sites.n, sizeof *j->chosen);
+    if (!j->chosen)
         return FAIL(err, CLV_ERR_NOMEM, "plan of %zu convolutions", j->sites.n);
     for (size_t i = 0; i < j->sites.n; i++) {
         clvi_site *site = &j->sites.site[i];
@@ -119,7 +125,8 @@ static clv_status choose_sites(job *j, clv_error *err)
             site->sum = site->shortcut = CLVI_NONE;
         if (!site->kept)
             site->kept = reason_to_keep(j, site);
-        j->plans[i] = (clvi_site_plan){.form = j->form, .fit = j->fit, .error = (double)NAN};
+        j->chosen[i] = (clvi_candidate){
+            .form = j->form, .multiplier = j->fit.multiplier, .uneven = j->fit.uneven, .error = (double)NAN};
         split += !site->kept;
     }
     if (split == 0)
@@ -128,19 +135,47 @@ static clv_status choose_sites(job *j, clv_error *err)
     return CLV_OK;
 }
 
-static clv_status search(job *j, const clvi_count *whole, clv_error *err)
+/* --- survey and plan ---------------------------------------------------------------------------------------------- */
+
+static clv_status explore(void *user, const clvi_survey_part *part, clv_error *err)
 {
-    const double cost = (double)(j->budget.kind == CLVI_COST_MACS ? whole->macs : whole->parameters);
-    return clvi_plan_search(j->plans, &j->budget, cost, j->form, &j->fit, j->original, &j->sites, &j->targets,
-                            &j->calibration, err);
+    job *j = user;
+    const clvi_explore_opts opts = {.form = j->form, .round = ROUND, .fit = j->fit};
+    clvi_covariance **cov = clvi_calloc(part->n, sizeof *cov);
+    clvi_candidates **lists = clvi_calloc(part->n, sizeof *lists);
+    clv_status st = cov && lists ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "%zu convolutions", part->n);
+    for (size_t k = 0; st == CLV_OK && k < part->n; k++) {
+        lists[k] = &j->lists[part->site[k]];
+        st = clvi_covariances_of(&cov[k], part->moments[k], (size_t)j->sites.site[part->site[k]].conv.groups, err);
+    }
+    if (st == CLV_OK)
+        st = clvi_candidates_explore(lists, &j->sites, part->site, cov, part->n, &opts, j->context, err);
+    for (size_t k = 0; cov && k < part->n; k++)
+        clvi_covariances_free(cov[k], (size_t)j->sites.site[part->site[k]].conv.groups);
+    clvi_free(cov);
+    clvi_free(lists);
+    return st;
 }
 
-/* Moments for the fit: what the original sees, or what the network compressed so far sees. */
-static clv_status covariances(clvi_covariance **out, job *j, size_t i, bool symmetric, clv_error *err)
+static clv_status search(job *j, const clvi_count *whole, clv_error *err)
 {
-    return clvi_site_covariances(out, symmetric ? j->original : j->graph, &j->sites, i, &j->targets, &j->calibration,
-                                 err);
+    size_t *picked = clvi_arena_calloc(j->arena, j->sites.n, sizeof *picked);
+    j->lists = clvi_arena_calloc(j->arena, j->sites.n, sizeof *j->lists);
+    if (!picked || !j->lists)
+        return FAIL(err, CLV_ERR_NOMEM, "candidates of %zu convolutions", j->sites.n);
+    TRY(clvi_survey(j->original, &j->sites, &j->calibration, MEMORY / 4, explore, j, err));
+    TRY(clvi_plan_choose(picked, &j->budget, whole, j->lists, &j->sites, err));
+    for (size_t i = 0; i < j->sites.n; i++) {
+        if (j->sites.site[i].kept)
+            continue;
+        j->chosen[i] = j->lists[i].item[picked[i]];
+        if (!j->chosen[i].form)
+            j->sites.site[i].kept = "worth its cost";
+    }
+    return CLV_OK;
 }
+
+/* --- fit ---------------------------------------------------------------------------------------------------------- */
 
 static void report_layer(job *j, size_t i, const clvi_fit *fit, double seconds)
 {
@@ -151,7 +186,7 @@ static void report_layer(job *j, size_t i, const clvi_fit *fit, double seconds)
     const int64_t pixels = site->shape.oh * site->shape.ow;
     const int64_t before = site->conv.w ? clvi_conv_macs_per_pixel(&site->conv) * pixels : 0;
     clvi_report_text(row, "layer", site->name);
-    clvi_report_text(row, "form", fit ? j->plans[i].form->name : "kept");
+    clvi_report_text(row, "form", fit ? j->chosen[i].form->name : "kept");
     clvi_report_int(row, "macs_before", before);
     clvi_report_int(row, "macs_after", fit ? fit->macs_per_pixel * pixels : before);
     clvi_report_real(row, "error", fit ? fit->error : (double)NAN, 4);
@@ -160,37 +195,55 @@ static void report_layer(job *j, size_t i, const clvi_fit *fit, double seconds)
     clvi_report_text(row, "note", fit ? (site->sum != CLVI_NONE ? "repairs its block's sum" : "") : site->kept);
 }
 
+/* Moments of what the network compressed so far really gives, for weak fits that were made on something else. */
+static clv_status reestimate(job *j, const clvi_rows_source *source, size_t i, clvi_fit *fit,
+                             const clvi_site_rows *rows, clv_error *err)
+{
+    const clvi_site *site = &j->sites.site[i];
+    clvi_site_rows seen = {0};
+    clvi_covariance *cov = NULL;
+    clvi_rows_source asymmetric = *source;
+    clv_status st = CLV_OK;
+    asymmetric.symmetric = false;
+    if (source->symmetric)
+        st = clvi_site_rows_fill(&seen, &asymmetric, i, err);
+    if (st == CLV_OK)
+        st = clvi_site_rows_covariances(&cov, source->symmetric ? &seen : rows, j->context->pool, err);
+    if (st == CLV_OK)
+        st = clvi_reestimate(&fit->chain, &site->conv, cov, j->arena, err);
+    clvi_covariances_free(cov, (size_t)site->conv.groups);
+    clvi_site_rows_free(&seen);
+    return st;
+}
+
 static clv_status split_site(job *j, size_t i, double *fit_seconds, clv_error *err)
 {
-    clvi_site *site = &j->sites.site[i];
-    const size_t groups = (size_t)site->conv.groups;
-    const clvi_site_plan *plan = &j->plans[i];
-    clvi_covariance *cov = NULL, *seen = NULL;
+    const clvi_site *site = &j->sites.site[i];
+    const clvi_rows_source source = {.original = j->original,
+                                     .graph = j->graph,
+                                     .original_front = &j->original_front,
+                                     .front = &j->front,
+                                     .sites = &j->sites,
+                                     .calibration = &j->calibration,
+                                     .memory = MEMORY / 4,
+                                     .symmetric = j->opts->symmetric};
+    const clvi_fit_site_opts opts = {.form = j->chosen[i].form, .fit = clvi_candidate_fit_opts(&j->chosen[i], &j->fit)};
+    clvi_site_rows rows = {0};
     clvi_fit fit;
-    clv_status st = covariances(&cov, j, i, j->opts->symmetric, err);
-    if (st != CLV_OK)
-        goto out;
+    clv_status st = clvi_site_rows_fill(&rows, &source, i, err);
     const double start = clvi_now();
-    if ((st = plan->form->fit(&fit, &site->conv, cov, &plan->fit, j->arena, j->context, err)) != CLV_OK) {
-        if (err)
-            (void)clvi_fail_prefix(err, st, site->name);
-        goto out;
-    }
+    if (st == CLV_OK)
+        st = clvi_fit_site(&fit, site, &rows, &opts, j->arena, j->context, err);
     const double seconds = clvi_now() - start;
-    if (j->opts->reestimate) {
-        if (j->opts->symmetric && (st = covariances(&seen, j, i, false, err)) != CLV_OK)
-            goto out;
-        if ((st = clvi_reestimate(&fit.chain, &site->conv, seen ? seen : cov, j->arena, err)) != CLV_OK)
-            goto out;
-    }
-    if ((st = clvi_site_rewrite(j->graph, site, &fit.chain, err)) != CLV_OK)
-        goto out;
+    if (st == CLV_OK && j->opts->reestimate)
+        st = reestimate(j, &source, i, &fit, &rows, err);
+    clvi_site_rows_free(&rows);
+    if (st != CLV_OK)
+        return st;
+    TRY(clvi_site_rewrite(j->graph, site, &fit.chain, err));
     *fit_seconds += seconds;
     report_layer(j, i, &fit, seconds);
-out:
-    clvi_covariances_free(cov, groups);
-    clvi_covariances_free(seen, groups);
-    return st;
+    return CLV_OK;
 }
 
 /* What the next job should know, in the metadata of the compressed model. */
@@ -240,12 +293,13 @@ static clv_status run(job *j, clv_report *report, clv_error *err)
     TRY(clvi_sites_find(&j->sites, j->original, &j->shapes, err));
     TRY(choose_sites(j, err));
     TRY(look_at_baseline(j, report, err));
-    TRY(clvi_targets_collect(&j->targets, j->original, &j->sites, &j->calibration, err));
     TRY(clvi_count_graph(&before, j->source, &j->calibration.input, 1, err));
     if (j->opts->budget)
         TRY(search(j, &before, err));
     if (report)
         j->layers = clvi_report_table(clvi_report_root(report), "layers");
+    TRY(clvi_front_create(&j->original_front, j->original, &j->calibration, err));
+    TRY(clvi_front_create(&j->front, j->graph, &j->calibration, err));
     for (size_t i = 0; i < j->sites.n; i++) {
         if (j->sites.site[i].kept)
             report_layer(j, i, NULL, 0);
@@ -285,7 +339,8 @@ clv_status clvi_compress(clvi_graph **out, const clvi_graph *graph, clv_dataset 
         (st = clvi_pass_fold_constants(j.original, err)) != CLV_OK ||
         (st = clvi_pass_fold_batchnorm(j.original, err)) != CLV_OK ||
         (st = clvi_graph_clone(&j.graph, j.original, err)) != CLV_OK ||
-        (st = clvi_calibration_create(&j.calibration, j.original, calibration, preprocess, context, err)) != CLV_OK)
+        (st = clvi_calibration_create(&j.calibration, j.original, calibration, preprocess, MEMORY / 2, 0, 1, context,
+                                      err)) != CLV_OK)
         goto out;
     j.calibration.samples = opts->samples;
     j.calibration.batch = opts->batch;
@@ -300,7 +355,8 @@ clv_status clvi_compress(clvi_graph **out, const clvi_graph *graph, clv_dataset 
     *out = j.graph;
     j.graph = NULL;
 out:
-    clvi_targets_free(&j.targets);
+    clvi_front_free(&j.original_front);
+    clvi_front_free(&j.front);
     clvi_calibration_free(&j.calibration);
     clvi_sites_free(&j.sites);
     clvi_shapes_free(&j.shapes);

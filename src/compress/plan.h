@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which form and size each site gets: the same for all, or what loses least under a budget. */
+/* A budget, and which candidate each site gets under it. */
 #ifndef CLVI_COMPRESS_PLAN_H
 #define CLVI_COMPRESS_PLAN_H
 
-#include "cleave/compress.h"
-#include "compress/collect.h"
-#include "compress/sites.h"
+#include "compress/candidates.h"
+#include "runtime/count.h"
 #include "search/cost.h"
 
-typedef struct clvi_site_plan {
-    const clvi_form *form;
-    clvi_fit_opts fit;
-    double error; /* as measured on the original network; NAN without a search */
-} clvi_site_plan;
-
-/* "macs=30%" and "params=25%": of what the whole network has; "macs=12.5M", "params=100k": absolute. */
+/* "macs=30%", "params=25%", "bytes=25%": of what the whole network has; "macs=12.5M", "params=100k": absolute. */
 typedef struct clvi_budget {
     clvi_cost kind;
     double amount;
@@ -24,12 +17,9 @@ typedef struct clvi_budget {
 /* CLV_ERR_ARG quotes the text and shows the syntax. Reentrant. */
 clv_status clvi_budget_parse(clvi_budget *out, const char *text, clv_error *err);
 
-/* Fill plans[sites->n] by a search: fit every form at some sizes to the original network's statistics at each site that
- * is not kept, then choose under the budget what keeps most. A site that is better left alone gets `kept`. `form`
- * restricts the search (NULL: every form); base holds ridge and seed. whole: cost of the original network, all nodes.
- * CLV_ERR_BUDGET: the message has the nearest reachable point. */
-clv_status clvi_plan_search(clvi_site_plan *plans, const clvi_budget *budget, double whole, const clvi_form *form,
-                            const clvi_fit_opts *base, const clvi_graph *original, clvi_sites *sites,
-                            const clvi_targets *targets, clvi_calibration *calibration, clv_error *err);
+/* chosen[sites->n]: indices into lists[sites->n] (n = 0: the site is kept and its entry is not touched) that lose least
+ * under the budget. whole: the original network. CLV_ERR_BUDGET: the message has the nearest reachable point. */
+clv_status clvi_plan_choose(size_t *chosen, const clvi_budget *budget, const clvi_count *whole,
+                            const clvi_candidates *lists, const clvi_sites *sites, clv_error *err);
 
 #endif

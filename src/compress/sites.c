@@ -84,6 +84,7 @@ static clv_status describe(clvi_site *site, const clvi_graph *graph, clvi_arena 
     if (site->kept)
         return CLV_OK;
     const int32_t bias = node->n_in > 2 ? node->in[2] : CLVI_NONE;
+    site->weight_bytes = (int64_t)clv_dtype_size(graph->values[node->in[1]].constant->dtype);
     site->conv.w = constant_floats(arena, graph->values[node->in[1]].constant);
     if (bias != CLVI_NONE)
         site->conv.bias = constant_floats(arena, graph->values[bias].constant);

@@ -16,6 +16,7 @@ typedef struct clvi_site {
     int32_t shortcut;      /* the Add's other operand, or CLVI_NONE */
     clvi_conv_shape shape; /* at batch 1 */
     clvi_conv conv;        /* weights converted to float32 */
+    int64_t weight_bytes;  /* of one weight as it is stored */
     const char *kept;      /* NULL: to be split; else why not, a sentence in static storage */
 } clvi_site;
 

@@ -10,6 +10,7 @@
 
 #include <zlib.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/size.h"
 
@@ -167,18 +168,6 @@ void clvi_zip_close(clvi_zip *zip)
     *zip = (clvi_zip){0};
 }
 
-static clv_status open_temporary(int *fd, clv_error *err)
-{
-    char path[1024];
-    const char *folder = getenv("TMPDIR");
-    const int n = snprintf(path, sizeof path, "%s/cleave-XXXXXX", folder && *folder ? folder : "/tmp");
-    *fd = n > 0 && (size_t)n < sizeof path ? mkstemp(path) : -1;
-    if (*fd < 0)
-        return FAIL(err, CLV_ERR_IO, "cannot create a temporary file \"%s\": %s", path, strerror(errno));
-    (void)unlink(path); /* lives as long as fd */
-    return CLV_OK;
-}
-
 static clv_status write_fully(int fd, const uint8_t *bytes, size_t size, clv_error *err)
 {
     for (size_t done = 0; done < size;) {
@@ -271,7 +260,7 @@ clv_status clvi_zip_member(clvi_range *out, const clvi_zip *zip, const clvi_zip_
     if (!buffers)
         return FAIL(err, CLV_ERR_NOMEM, "decompressor");
     out->size = e->size;
-    clv_status st = open_temporary(&out->fd, err);
+    clv_status st = clvi_file_unnamed(&out->fd, err);
     if (st == CLV_OK)
         st = inflate_to(out, &packed, e, buffers, err);
     clvi_free(buffers);

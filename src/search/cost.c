@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "search/cost.h"
 
-static double parameters(const clvi_conv *conv)
+static const char *const names[] = {"macs", "params", "bytes"};
+
+const char *clvi_cost_name(clvi_cost kind)
 {
-    const double weights = (double)conv->o * (double)(conv->c / conv->groups) * (double)conv->kh * (double)conv->kw;
-    return weights + (conv->bias ? (double)conv->o : 0);
+    return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "unknown";
 }
 
-double clvi_cost_of_conv(clvi_cost kind, const clvi_conv *conv, int64_t oh, int64_t ow)
+double clvi_cost_of(clvi_cost kind, int64_t macs_per_pixel, int64_t pixels, int64_t parameters, int64_t parameter_bytes)
 {
-    if (kind == CLVI_COST_PARAMETERS)
-        return parameters(conv);
-    return (double)clvi_conv_macs_per_pixel(conv) * (double)oh * (double)ow;
-}
-
-double clvi_cost_of_fit(clvi_cost kind, const clvi_fit *fit, int64_t oh, int64_t ow)
-{
-    double sum = 0;
     if (kind == CLVI_COST_MACS)
-        return (double)fit->macs_per_pixel * (double)oh * (double)ow;
-    for (size_t i = 0; i < fit->chain.n; i++)
-        sum += parameters(&fit->chain.link[i]);
+        return (double)macs_per_pixel * (double)pixels;
+    return (double)parameters * (kind == CLVI_COST_BYTES ? (double)parameter_bytes : 1);
+}
+
+int64_t clvi_conv_parameters(const clvi_conv *conv)
+{
+    return conv->o * (conv->c / conv->groups) * conv->kh * conv->kw + (conv->bias ? conv->o : 0);
+}
+
+int64_t clvi_chain_parameters(const clvi_chain *chain)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < chain->n; i++)
+        sum += clvi_conv_parameters(&chain->link[i]);
     return sum;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a convolution, or the chain in its place, costs. Measured milliseconds join these models with the fast runtime.
- */
+/* What a network may cost: the cost models that a budget can speak of. Measured milliseconds join them with the fast
+ * runtime. */
 #ifndef CLVI_SEARCH_COST_H
 #define CLVI_SEARCH_COST_H
 
@@ -11,10 +11,17 @@
 typedef enum clvi_cost {
     CLVI_COST_MACS = 0,       /* multiply-adds for one image */
     CLVI_COST_PARAMETERS = 1, /* weights, biases among them */
+    CLVI_COST_BYTES = 2,      /* of the weights as they are stored */
 } clvi_cost;
 
-/* What a convolution, or a whole fitted chain, costs at oh x ow output positions. Reentrant. */
-double clvi_cost_of_conv(clvi_cost kind, const clvi_conv *conv, int64_t oh, int64_t ow);
-double clvi_cost_of_fit(clvi_cost kind, const clvi_fit *fit, int64_t oh, int64_t ow);
+const char *clvi_cost_name(clvi_cost kind); /* "macs", "params", "bytes": the words of a budget */
+
+/* One layer: MACs for each of `pixels` output positions, and parameters of `parameter_bytes` each. */
+double clvi_cost_of(clvi_cost kind, int64_t macs_per_pixel, int64_t pixels, int64_t parameters,
+                    int64_t parameter_bytes);
+
+/* Weights and biases of a convolution, or of a whole chain. */
+int64_t clvi_conv_parameters(const clvi_conv *conv);
+int64_t clvi_chain_parameters(const clvi_chain *chain);
 
 #endif
