@@ -13,7 +13,7 @@ typedef struct arguments {
     clv_compress_opts opts;
     texts keep;
     double min_top1;
-    int64_t seed;
+    int64_t seed, rounds;
     clv_report *evaluation;
 } arguments;
 
@@ -196,7 +196,8 @@ static clv_status compress(app *a, arguments *args)
 static int run(const verb *v, int argc, char **argv)
 {
     app a = {0};
-    arguments args = {.images = NO_IMAGE_OPTIONS, .opts = clv_compress_opts_default(), .min_top1 = -1, .seed = 1};
+    arguments args = {
+        .images = NO_IMAGE_OPTIONS, .opts = clv_compress_opts_default(), .min_top1 = -1, .seed = 1, .rounds = -1};
     clv_compress_opts *o = &args.opts;
     size_t n;
     const option options[] = {
@@ -223,6 +224,8 @@ static int run(const verb *v, int argc, char **argv)
         {0, "no-shortcut", NULL, "do not repair the sum of a residual block in its last convolution", OPTION_FLAG,
          &o->no_shortcut},
         {0, "reestimate", NULL, "restore each channel's mean and variance afterwards", OPTION_FLAG, &o->reestimate},
+        {0, "rounds", "N", "refits through the activation behind a layer (default 6; 0: none)", OPTION_INT,
+         &args.rounds},
         {0, "first", NULL, "also split convolutions that read the input of the network", OPTION_FLAG, &o->first},
         {0, "keep", "LAYER", "leave this layer alone; may be repeated", OPTION_TEXTS, &args.keep},
         {0, "samples", "N", "image patches for each convolution (default 32768)", OPTION_INT, &o->samples},
@@ -247,6 +250,8 @@ static int run(const verb *v, int argc, char **argv)
     o->keep = args.keep.item;
     o->n_keep = args.keep.n;
     o->seed = (uint64_t)args.seed;
+    if (args.rounds >= 0)
+        o->rounds = args.rounds > INT32_MAX ? INT32_MAX : (int)args.rounds;
     clv_status st = app_start(&a, v);
     if (st == CLV_OK)
         st = clv_report_create(&args.evaluation, &a.err);

@@ -20,7 +20,7 @@ typedef struct clv_compress_opts {
     /* "depthwise", "bottleneck", "channel", "output-depthwise", "spatial", "tucker2"; NULL: depthwise, or with a budget
      * whatever loses least */
     const char *form;
-    const char *budget; /* NULL: `multiplier` everywhere. "macs=30%", "params=25%" of the whole network, or
+    const char *budget; /* NULL: `multiplier` everywhere. "macs=30%", "params=25%", "bytes=25%" of the whole network, or
                            "macs=12.5M", "params=100k": form and size are searched for each convolution */
     const char *method; /* depthwise: "svd", "gsvd", "inter-channel" (the paper), "sweeps", "joint" (default; NULL) */
     double multiplier;  /* depthwise filters per input channel, default 2. The other forms are sized to the same MACs */
@@ -28,7 +28,9 @@ typedef struct clv_compress_opts {
     bool symmetric;     /* fit on what the original network sees; default: on what the compressed one really sees */
     bool no_shortcut;   /* do not let the last convolution of a residual block repair the block's sum */
     bool reestimate;    /* afterwards restore each channel's mean and variance, in order (for weak or data-free fits) */
-    bool first;         /* also split convolutions that read a network input; default: they are kept */
+    int rounds; /* refits through the activation behind a layer (ReLU, Clip, LeakyReLU, PReLU), default 6; 0: fit
+                   the pre-activation alone */
+    bool first; /* also split convolutions that read a network input; default: they are kept */
     const char *const *keep; /* names of nodes to leave alone */
     size_t n_keep;
     int64_t samples; /* patches per convolution, default 32768; memory grows with it, not with the number of images */

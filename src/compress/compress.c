@@ -46,7 +46,8 @@ typedef struct job {
 clv_compress_opts clv_compress_opts_default(void)
 {
     return (clv_compress_opts){
-        .method = "joint", .multiplier = 2, .samples = 32768, .batch = 64, .ridge = 1e-3, .seed = 1};
+
+        .method = "joint", .multiplier = 2, .rounds = 6, .samples = 32768, .batch = 64, .ridge = 1e-3, .seed = 1};
 }
 
 static clv_status check_options(job *j, clv_error *err)
@@ -69,6 +70,8 @@ static clv_status check_options(job *j, clv_error *err)
         return FAIL(err, CLV_ERR_ARG,
                     "samples %lld (1 to 2^31 - 1), batch %lld (at least 1) or ridge %g (0 to 1) is out of range",
                     (long long)o->samples, (long long)o->batch, o->ridge);
+    if (o->rounds < 0 || o->rounds > 1000)
+        return FAIL(err, CLV_ERR_ARG, "%d rounds through the activation, 0 to 1000 were expected", o->rounds);
     j->fit.multiplier = o->multiplier;
     j->fit.uneven = o->uneven;
     j->fit.ridge = o->ridge;
@@ -227,7 +230,9 @@ static clv_status split_site(job *j, size_t i, double *fit_seconds, clv_error *e
                                      .calibration = &j->calibration,
                                      .memory = MEMORY / 4,
                                      .symmetric = j->opts->symmetric};
-    const clvi_fit_site_opts opts = {.form = j->chosen[i].form, .fit = clvi_candidate_fit_opts(&j->chosen[i], &j->fit)};
+    const clvi_fit_site_opts opts = {.form = j->chosen[i].form,
+                                     .fit = clvi_candidate_fit_opts(&j->chosen[i], &j->fit),
+                                     .rounds = j->opts->symmetric ? 0 : j->opts->rounds};
     clvi_site_rows rows = {0};
     clvi_fit fit;
     clv_status st = clvi_site_rows_fill(&rows, &source, i, err);
@@ -253,10 +258,10 @@ static clv_status record(job *j, const clvi_count *before, clv_error *err)
     const clv_compress_opts *o = j->opts;
     (void)snprintf(recipe, sizeof recipe,
                    "form=%s budget=%s method=%s multiplier=%.9g uneven=%d symmetric=%d shortcut=%d reestimate=%d "
-                   "first=%d samples=%lld "
+                   "rounds=%d first=%d samples=%lld "
                    "batch=%lld ridge=%.9g seed=%llu",
                    j->form ? j->form->name : "any", o->budget ? o->budget : "none", clvi_method_name(j->fit.method),
-                   o->multiplier, o->uneven, o->symmetric, !o->no_shortcut, o->reestimate, o->first,
+                   o->multiplier, o->uneven, o->symmetric, !o->no_shortcut, o->reestimate, o->rounds, o->first,
                    (long long)o->samples, (long long)o->batch, o->ridge, (unsigned long long)o->seed);
     if (j->calibration.preprocess) {
         TRY(clv_preprocess_format(j->calibration.preprocess, preprocess, sizeof preprocess, err));

@@ -2,6 +2,27 @@
 #include "compress/fit_site.h"
 
 #include "compress/survey.h"
+#include "decompose/refit.h"
+
+/* Fit again, towards targets that let go of what the activation hides. */
+static clv_status refit(clvi_fit *fit, const clvi_site *site, const clvi_site_rows *rows, const clvi_covariance *cov,
+                        const clvi_fit_site_opts *opts, clvi_arena *arena, clv_context *context, clv_error *err)
+{
+    clvi_refit_result result;
+    const clvi_reservoir reservoir = {rows->rows, (const float *const *)rows->x, rows->y, rows->shortcut};
+    clvi_refit_opts refit = clvi_refit_opts_default();
+    const clvi_refit_task task = {.conv = &site->conv,
+                                  .form = opts->form,
+                                  .fit_opts = &opts->fit,
+                                  .start = fit,
+                                  .reservoir = &reservoir,
+                                  .activation = &site->activation,
+                                  .cov = cov};
+    refit.rounds = opts->rounds;
+    TRY(clvi_refit(&result, &task, &refit, arena, context, err));
+    *fit = result.fit;
+    return CLV_OK;
+}
 
 clv_status clvi_fit_site(clvi_fit *out, const clvi_site *site, const clvi_site_rows *rows,
                          const clvi_fit_site_opts *opts, clvi_arena *arena, clv_context *context, clv_error *err)
@@ -10,6 +31,8 @@ clv_status clvi_fit_site(clvi_fit *out, const clvi_site *site, const clvi_site_r
     clv_status st = clvi_site_rows_covariances(&cov, rows, context->pool, err);
     if (st == CLV_OK)
         st = opts->form->fit(out, &site->conv, cov, &opts->fit, arena, context, err);
+    if (st == CLV_OK && opts->rounds > 0 && site->activation.kind != CLVI_ACTIVATION_NONE && rows->rows > 1)
+        st = refit(out, site, rows, cov, opts, arena, context, err);
     clvi_covariances_free(cov, rows->groups);
     return st == CLV_OK || !err ? st : clvi_fail_prefix(err, st, site->name);
 }

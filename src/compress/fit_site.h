@@ -9,6 +9,7 @@
 typedef struct clvi_fit_site_opts {
     const clvi_form *form;
     clvi_fit_opts fit;
+    int rounds; /* through the activation, at most; 0: none */
 } clvi_fit_site_opts;
 
 /* Weights of the chain live in arena. rows as filled for this site. */

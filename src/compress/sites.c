@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "compress/sites.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,6 +73,71 @@ static const float *constant_floats(clvi_arena *arena, const clv_tensor *tensor)
     return to && clvi_floats_from(to, tensor->dtype, tensor->data, (size_t)count) ? to : NULL;
 }
 
+/* A scalar constant, or `absent` when the input is left out; false when it is neither. */
+static bool scalar_input(double *out, const clvi_graph *graph, const clvi_node *node, size_t i, double absent)
+{
+    float value;
+    *out = absent;
+    if (i >= node->n_in || node->in[i] == CLVI_NONE)
+        return true;
+    const clv_tensor *constant = graph->values[node->in[i]].constant;
+    if (!constant || clv_tensor_count(constant) != 1 || !clvi_floats_from(&value, constant->dtype, constant->data, 1))
+        return false;
+    *out = (double)value;
+    return true;
+}
+
+/* Clip has its bounds in attributes up to opset 10, in inputs from 11 on. */
+static bool read_clip(clvi_activation *a, const clvi_graph *graph, const clvi_node *node)
+{
+    a->kind = CLVI_ACTIVATION_CLIP;
+    if (clvi_graph_opset(graph, "") < 11) {
+        a->lo = (double)clvi_node_float(node, "min", -HUGE_VALF);
+        a->hi = (double)clvi_node_float(node, "max", HUGE_VALF);
+        return true;
+    }
+    return scalar_input(&a->lo, graph, node, 1, -HUGE_VAL) && scalar_input(&a->hi, graph, node, 2, HUGE_VAL);
+}
+
+/* One slope, or one for each channel: [c, 1, 1] behind a Conv of o channels. */
+static bool read_prelu(clvi_activation *a, const clvi_graph *graph, const clvi_node *node, int64_t o, clvi_arena *arena)
+{
+    const clv_tensor *slope = node->n_in > 1 && node->in[1] != CLVI_NONE ? graph->values[node->in[1]].constant : NULL;
+    const int64_t count = slope ? clv_tensor_count(slope) : 0;
+    const bool channels = slope && slope->rank >= 3 && slope->dims[slope->rank - 3] == o && count == o;
+    if (count != 1 && !channels)
+        return false;
+    const float *slopes = constant_floats(arena, slope);
+    if (!slopes)
+        return false;
+    *a = count == 1 ? (clvi_activation){.kind = CLVI_ACTIVATION_LEAKY, .slope = (double)slopes[0]}
+                    : (clvi_activation){.kind = CLVI_ACTIVATION_PRELU, .slopes = slopes};
+    return true;
+}
+
+/* What the fits may aim through: the activation that alone reads the value the site is fitted to. */
+static void find_activation(clvi_site *site, const clvi_graph *graph, const clvi_uses *uses, clvi_arena *arena)
+{
+    const int32_t value = site->sum != CLVI_NONE ? site->sum : site->y;
+    const int32_t first = uses->first[value];
+    clvi_activation a = {.kind = CLVI_ACTIVATION_NONE};
+    site->activation = a;
+    if (uses->first[value + 1] - first != 1 || graph->values[value].is_output)
+        return;
+    const clvi_node *node = graph->nodes[uses->consumer[first]];
+    bool known = node->n_in > 0 && node->in[0] == value;
+    if (clvi_node_is(node, "Relu"))
+        a.kind = CLVI_ACTIVATION_RELU;
+    else if (clvi_node_is(node, "LeakyRelu"))
+        a = (clvi_activation){.kind = CLVI_ACTIVATION_LEAKY, .slope = (double)clvi_node_float(node, "alpha", 0.01F)};
+    else if (clvi_node_is(node, "Clip"))
+        known = known && read_clip(&a, graph, node);
+    else if (clvi_node_is(node, "PRelu"))
+        known = known && read_prelu(&a, graph, node, site->shape.o, arena);
+    if (known && clvi_activation_check(&a, (size_t)site->shape.o, NULL) == CLV_OK)
+        site->activation = a;
+}
+
 static clv_status describe(clvi_site *site, const clvi_graph *graph, clvi_arena *arena, const clvi_shapes *shapes,
                            clv_error *err)
 {
@@ -119,6 +185,9 @@ clv_status clvi_sites_find(clvi_sites *out, const clvi_graph *graph, const clvi_
             goto out;
     }
     drop_unready_shortcuts(out, graph, mark);
+    for (size_t i = 0; i < out->n; i++)
+        if (!out->site[i].kept)
+            find_activation(&out->site[i], graph, &uses, out->arena);
 out:
     clvi_uses_free(&uses);
     clvi_free(mark);

@@ -3,21 +3,23 @@
 #ifndef CLVI_COMPRESS_SITES_H
 #define CLVI_COMPRESS_SITES_H
 
+#include "decompose/activation.h"
 #include "decompose/form.h"
 #include "graph/graph.h"
 #include "ops/conv_shape.h"
 #include "runtime/session.h"
 
 typedef struct clvi_site {
-    const char *name;      /* the node's label, views the graph */
-    clvi_node *node;       /* the Conv, in the graph that was searched; its value ids hold in every clone */
-    int32_t x, y;          /* input and output values */
-    int32_t sum;           /* output of the residual Add that y feeds, or CLVI_NONE */
-    int32_t shortcut;      /* the Add's other operand, or CLVI_NONE */
-    clvi_conv_shape shape; /* at batch 1 */
-    clvi_conv conv;        /* weights converted to float32 */
-    int64_t weight_bytes;  /* of one weight as it is stored */
-    const char *kept;      /* NULL: to be split; else why not, a sentence in static storage */
+    const char *name;           /* the node's label, views the graph */
+    clvi_node *node;            /* the Conv, in the graph that was searched; its value ids hold in every clone */
+    int32_t x, y;               /* input and output values */
+    int32_t sum;                /* output of the residual Add that y feeds, or CLVI_NONE */
+    int32_t shortcut;           /* the Add's other operand, or CLVI_NONE */
+    clvi_conv_shape shape;      /* at batch 1 */
+    clvi_conv conv;             /* weights converted to float32 */
+    int64_t weight_bytes;       /* of one weight as it is stored */
+    clvi_activation activation; /* the only reader of y, or of the sum where there is one; NONE when there are others */
+    const char *kept;           /* NULL: to be split; else why not, a sentence in static storage */
 } clvi_site;
 
 typedef struct clvi_sites {
