@@ -13,7 +13,8 @@ typedef struct arguments {
     clv_compress_opts opts;
     texts keep;
     double min_top1;
-    int64_t seed, rounds;
+    int64_t seed, rounds, memory;
+    char journal[4096], recipe_out[4096]; /* beside the output */
     clv_report *evaluation;
 } arguments;
 
@@ -147,6 +148,23 @@ static clv_status check_output(app *a, const arguments *args)
     return CLV_OK;
 }
 
+/* Files that stand beside the output: the journal until the output is safe, the recipe for good. */
+static clv_status name_files(app *a, arguments *args)
+{
+    struct stat info;
+    const bool device = args->out && stat(args->out, &info) == 0 && !S_ISREG(info.st_mode);
+    if (!args->out || args->opts.dry_run || device)
+        return CLV_OK;
+    if (strlen(args->out) > sizeof args->journal - 32)
+        return app_fail(a, CLV_ERR_ARG, "the name of the output has %zu characters", strlen(args->out));
+    (void)snprintf(args->journal, sizeof args->journal, "%s.journal", args->out);
+    (void)snprintf(args->recipe_out, sizeof args->recipe_out, "%s.recipe.json", args->out);
+    args->opts.journal = args->journal;
+    if (!args->opts.recipe_out)
+        args->opts.recipe_out = args->recipe_out;
+    return CLV_OK;
+}
+
 /* Save and print; a model below the accuracy floor is reported, not saved. */
 static clv_status finish(app *a, const arguments *args, const clv_model *after)
 {
@@ -155,6 +173,8 @@ static clv_status finish(app *a, const arguments *args, const clv_model *after)
     clv_status st = file_bytes(a, args->in, "before.file_bytes");
     if (st == CLV_OK && verdict == CLV_OK)
         st = clv_model_save(after, args->out, &a->err);
+    if (st == CLV_OK && args->opts.journal)
+        (void)remove(args->opts.journal);
     if (st == CLV_OK && verdict == CLV_OK)
         st = file_bytes(a, args->out, "after.file_bytes");
     if (st == CLV_OK)
@@ -172,21 +192,26 @@ static clv_status compress(app *a, arguments *args)
     clv_dataset *dataset = NULL;
     const clv_preprocess *preprocess;
     clv_preprocess room;
-    clv_status st = check_output(a, args);
+    const bool plan_only = args->opts.dry_run;
+    clv_status st = args->out ? check_output(a, args) : CLV_OK;
+    if (st == CLV_OK)
+        st = name_files(a, args);
     if (st == CLV_OK)
         st = clv_model_load(&before, args->in, &a->err);
     if (st == CLV_OK)
         st = choose_preprocess(a, &args->images, before, &room, &preprocess);
-    if (st == CLV_OK)
+    if (st == CLV_OK && args->calibration)
         st = open_dataset(a, &args->images, args->calibration, &dataset);
     if (st == CLV_OK)
         st = clv_model_clone(&after, before, &a->err);
     if (st == CLV_OK)
         st = clv_compress(after, dataset, preprocess, &args->opts, a->context, a->report, &a->err);
-    if (st == CLV_OK && args->eval)
+    if (st == CLV_OK && args->eval && !plan_only)
         st = evaluate(a, args, after, before, preprocess);
     if (st == CLV_OK)
-        st = finish(a, args, after);
+        st = plan_only ? app_print(a) : finish(a, args, after);
+    if (st == CLV_OK && plan_only)
+        print_summary(a);
     clv_dataset_free(dataset);
     clv_model_free(after);
     clv_model_free(before);
@@ -207,8 +232,8 @@ static int run(const verb *v, int argc, char **argv)
          ".npz or CIFAR .bin; some hundred are enough",
          OPTION_TEXT, &args.calibration},
         {0, "budget", "WHAT=AMOUNT",
-         "search form and size of each convolution: macs=30%, params=25% of the\nwhole network, or macs=12.5M, "
-         "params=100k",
+         "search form and size of each convolution: macs=30%, params=25% or bytes=25%\nof the whole network, or "
+         "macs=12.5M, params=100k",
          OPTION_TEXT, &o->budget},
         {0, "form", "NAME", "depthwise (default), bottleneck, channel, output-depthwise, spatial or\ntucker2",
          OPTION_TEXT, &o->form},
@@ -226,10 +251,23 @@ static int run(const verb *v, int argc, char **argv)
         {0, "reestimate", NULL, "restore each channel's mean and variance afterwards", OPTION_FLAG, &o->reestimate},
         {0, "rounds", "N", "refits through the activation behind a layer (default 6; 0: none)", OPTION_INT,
          &args.rounds},
+        {0, "round", "N", "inner sizes are multiples of N, with a budget (default 4)", OPTION_INT, &o->round},
         {0, "first", NULL, "also split convolutions that read the input of the network", OPTION_FLAG, &o->first},
         {0, "keep", "LAYER", "leave this layer alone; may be repeated", OPTION_TEXTS, &args.keep},
         {0, "samples", "N", "image patches for each convolution (default 32768)", OPTION_INT, &o->samples},
         {0, "batch", "N", "images at once (default 64)", OPTION_INT, &o->batch},
+        {0, "max-memory", "MIB",
+         "for what is kept of images and statistics (default 3072); more goes to\na temporary file in $TMPDIR",
+         OPTION_INT, &args.memory},
+        {0, "stats", "FILE",
+         "with --budget: keep statistics and search in this .clvstats file, or use\nwhat is there; without "
+         "--calibration the fits are made on it alone",
+         OPTION_TEXT, &o->stats},
+        {0, "recipe", "FILE", "do again what the recipe of an earlier run says", OPTION_TEXT, &o->recipe},
+        {0, "recipe-out", "FILE", "what was decided and why (default OUT.onnx.recipe.json)", OPTION_TEXT,
+         &o->recipe_out},
+        {0, "dry-run", NULL, "print the plan, write nothing", OPTION_FLAG, &o->dry_run},
+        {0, "resume", NULL, "go on with a run that was killed", OPTION_FLAG, &o->resume},
         {0, "ridge", "X", "pull towards the original weights (default 1e-3)", OPTION_REAL, &o->ridge},
         {0, "seed", "N", "of the random choices (default 1)", OPTION_INT, &args.seed},
         {0, "eval", "PATH", "measure the model before and after on these images", OPTION_TEXT, &args.eval},
@@ -243,10 +281,16 @@ static int run(const verb *v, int argc, char **argv)
         return parsed;
     if (n != 1)
         return usage_error(v, "which model?");
-    if (!args.out || !args.calibration)
-        return usage_error(v, "%s", args.out ? "which images? --calibration PATH" : "where to? -o OUT.onnx");
+    if (!args.out && !o->dry_run)
+        return usage_error(v, "where to? -o OUT.onnx");
+    if (!args.calibration && !o->stats)
+        return usage_error(v, "which images? --calibration PATH");
+    if (o->resume && o->dry_run)
+        return usage_error(v, "--dry-run has nothing to resume");
     if (args.min_top1 >= 0 && !args.eval)
         return usage_error(v, "--min-top1 needs --eval PATH");
+    if (args.memory > 0)
+        o->max_memory = args.memory > INT32_MAX ? INT64_MAX / 2 : args.memory << 20;
     o->keep = args.keep.item;
     o->n_keep = args.keep.n;
     o->seed = (uint64_t)args.seed;

@@ -35,8 +35,20 @@ typedef struct clv_compress_opts {
     size_t n_keep;
     int64_t samples; /* patches per convolution, default 32768; memory grows with it, not with the number of images */
     int64_t batch;   /* images run at once, default 64 */
-    double ridge;    /* pull towards the original weights, relative to the mean variance; default 1e-3 */
-    uint64_t seed;   /* default 1 */
+    int64_t round;   /* inner sizes are multiples of this in each group, default 4; with a budget */
+    int64_t max_memory; /* bytes for what is kept of images and statistics, default 3 GiB; more goes to a temporary
+                           file, and layers too large for it are sampled at fewer places. Decides the result there */
+    double ridge;       /* pull towards the original weights, relative to the mean variance; default 1e-3 */
+    uint64_t seed;      /* default 1 */
+    bool dry_run;       /* plan and report, change nothing */
+
+    /* Files; NULL: none. */
+    const char *stats;      /* .clvstats: read when it is there, else written, with a budget. With it later budgets need
+                               no statistics pass and no search; without images fits are made on it alone */
+    const char *recipe;     /* follow what an earlier run decided and its options; no search */
+    const char *recipe_out; /* write what was decided and why */
+    const char *journal;    /* written as the run goes; the caller deletes it once the result is safe */
+    bool resume;            /* go on with the journal of a run that was killed: the same bytes come out */
 } clv_compress_opts;
 
 CLV_API clv_compress_opts clv_compress_opts_default(void);
@@ -44,12 +56,14 @@ CLV_API clv_compress_opts clv_compress_opts_default(void);
 /* Rewrite `model` in place: fold BatchNorm, then split every convolution that gains, in topological order. The
  * preprocessing and what was done are stored in the model's metadata. On failure the model is unchanged.
  *
- * calibration  borrowed; unlabelled images (labels are not read); read several times
+ * calibration  borrowed; unlabelled images (labels are not read); read several times. NULL: opts->stats alone
  * preprocess   borrowed; how the images become the input; NULL: from the model's metadata
  * opts         borrowed, may be NULL: the defaults
  * report       borrowed, may be NULL; gets "layers" (one row a convolution), "before" and "after"
  *
- * CLV_ERR_ARG      unknown form or method, option out of range
+ * CLV_ERR_ARG      unknown form or method, option out of range; statistics, recipe or journal of something else
+ * CLV_ERR_FORMAT   a damaged file of statistics, recipe or journal
+ * CLV_ERR_IO       a file cannot be written; the disk is full
  * CLV_ERR_BUDGET   the budget cannot be reached; the message has the nearest point
  * CLV_ERR_UNSUP    an operator before a convolution cannot be run, more than one input, no convolution gains
  * CLV_ERR_DATA     images do not fit the input, too many corrupt ones

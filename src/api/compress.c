@@ -9,6 +9,8 @@ clv_status clv_compress(clv_model *model, clv_dataset *calibration, const clv_pr
     const clv_compress_opts defaults = clv_compress_opts_default();
     clvi_graph *graph = NULL;
     TRY(clvi_compress(&graph, model->graph, calibration, preprocess, opts ? opts : &defaults, context, report, err));
+    if (!graph)
+        return CLV_OK; /* a dry run */
     clvi_graph_free(model->graph);
     model->graph = graph;
     return CLV_OK;

@@ -87,6 +87,16 @@ clv_status clvi_file_read_at(void *out, size_t size, uint64_t offset, const char
     return st;
 }
 
+clv_status clvi_file_size(uint64_t *out, const char *path, clv_error *err)
+{
+    int fd;
+    struct stat info;
+    TRY(open_regular(&fd, &info, path, err));
+    (void)close(fd);
+    *out = (uint64_t)info.st_size;
+    return CLV_OK;
+}
+
 struct clvi_file_writer {
     int fd;
     char *path, *temporary; /* temporary is NULL when written directly or once committed */

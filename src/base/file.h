@@ -19,6 +19,9 @@ clv_status clvi_file_read(clvi_bytes *out, const char *path, clv_error *err);
 /* Read `size` bytes at `offset`; CLV_ERR_FORMAT when the file is shorter. */
 clv_status clvi_file_read_at(void *out, size_t size, uint64_t offset, const char *path, clv_error *err);
 
+/* Bytes of a regular file. */
+clv_status clvi_file_size(uint64_t *out, const char *path, clv_error *err);
+
 /* A temporary file in $TMPDIR or /tmp without a name: it is gone with its descriptor. Gives *fd (close). */
 clv_status clvi_file_unnamed(int *fd, clv_error *err);
 

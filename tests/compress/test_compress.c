@@ -314,7 +314,7 @@ static void stem_and_listed_layers_are_kept(void **state)
     assert_string_equal(clv_report_string(o.report, "layers.2.note"), "asked to be kept");
     assert_string_equal(clv_report_string(o.report, "layers.5.form"), "kept"); /* 1x1 */
     assert_non_null(clvi_graph_metadata(o.graph, "cleave.preprocess"));
-    assert_non_null(clvi_graph_metadata(o.graph, "cleave.compress"));
+    assert_non_null(clvi_graph_metadata(o.graph, "cleave.recipe"));
     OK(clvi_graph_verify(o.graph, &err));
     outcome_free(&o);
     const char *const wrong[] = {"a3"};
@@ -459,7 +459,7 @@ static void wrong_requests_are_refused(void **state)
     opts.method = NULL; /* the default */
     o = compress(g, &opts, 1, NULL);
     assert_int_equal(o.status, CLV_OK);
-    assert_non_null(strstr(clvi_graph_metadata(o.graph, "cleave.compress"), "method=joint"));
+    assert_non_null(strstr(clvi_graph_metadata(o.graph, "cleave.recipe"), "\"method\":\"joint\""));
     outcome_free(&o);
     opts = small_options();
     opts.multiplier = 1.5;

@@ -229,11 +229,11 @@ static void compression_leaves_a_model_whole_or_untouched(void **state)
     opts.form = "nonsense";
     assert_int_equal(clv_compress(model, images, &p, &opts, s->context, NULL, &err), CLV_ERR_ARG);
     assert_int_equal(clv_compress(model, images, NULL, NULL, s->context, NULL, &err), CLV_ERR_ARG);
-    assert_null(clv_model_metadata(model, "cleave.compress"));
+    assert_null(clv_model_metadata(model, "cleave.recipe"));
     opts.form = "depthwise";
     if (clv_compress(model, images, &p, &opts, s->context, report, &err) != CLV_OK)
         fail_msg("%s", err.msg);
-    assert_non_null(clv_model_metadata(model, "cleave.compress"));
+    assert_non_null(clv_model_metadata(model, "cleave.recipe"));
     assert_int_equal(clv_report_number(report, "before.macs", &before, &err), CLV_OK);
     assert_int_equal(clv_report_number(report, "after.macs", &after, &err), CLV_OK);
     assert_true(after < before);

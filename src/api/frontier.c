@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A sweep composes the public calls: compress under each budget with shared statistics, evaluate, draw. */
+#include "cleave/frontier.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/context.h"
+#include "base/mem.h"
+#include "cleave/measure.h"
+#include "report/plot.h"
+#include "report/report.h"
+
+typedef struct sweep {
+    const clv_model *model;
+    clv_compress_opts opts;
+    clv_dataset *calibration, *test;
+    const clv_preprocess *preprocess;
+    clv_context *context;
+    const char *cost; /* name of the budgets' cost in reports */
+} sweep;
+
+/* Where clv_compress reports what the budgets speak of. */
+static const char *cost_name(const char *budget)
+{
+    return strncmp(budget, "params", 6) == 0  ? "parameters"
+           : strncmp(budget, "bytes", 5) == 0 ? "weight_bytes"
+                                              : "macs";
+}
+
+static double figure(const clv_report *report, const char *object, const char *key)
+{
+    char path[64];
+    double value;
+    (void)snprintf(path, sizeof path, "%s.%s", object, key);
+    return clv_report_number(report, path, &value, NULL) == CLV_OK ? value : (double)NAN;
+}
+
+static clv_status measure(clv_frontier_point *p, const sweep *s, const clv_model *small, double *original_top1,
+                          clv_error *err)
+{
+    clv_report *report;
+    clv_evaluate_opts opts = clv_evaluate_opts_default();
+    opts.against = s->model;
+    opts.preprocess = s->preprocess;
+    opts.no_check = true;
+    TRY(clv_report_create(&report, err));
+    const clv_status st = clv_evaluate(small, s->test, &opts, s->context, report, err);
+    p->top1 = figure(report, "accuracy", "top1");
+    p->agreement = figure(report, "agreement", "same_class");
+    p->error = figure(report, "outputs.0", "relative_error");
+    *original_top1 = figure(report, "against", "top1");
+    clv_report_free(report);
+    return st;
+}
+
+static clv_status one_point(clv_frontier_point *p, sweep *s, const char *budget, double *original_top1, clv_error *err)
+{
+    clv_model *small = NULL;
+    clv_report *report = NULL;
+    const double start = clvi_now();
+    *p = (clv_frontier_point){.top1 = (double)NAN, .agreement = (double)NAN, .error = (double)NAN};
+    s->opts.budget = budget;
+    clv_status st = clv_report_create(&report, err);
+    if (st == CLV_OK)
+        st = clv_model_clone(&small, s->model, err);
+    if (st == CLV_OK)
+        st = clv_compress(small, s->calibration, s->preprocess, &s->opts, s->context, report, err);
+    p->reached = st == CLV_OK;
+    if (p->reached) {
+        p->seconds = clvi_now() - start;
+        p->cost = figure(report, "after", s->cost);
+        p->whole = figure(report, "before", s->cost);
+        st = measure(p, s, small, original_top1, err);
+    } else if (st == CLV_ERR_BUDGET) {
+        st = CLV_OK;
+    }
+    clv_model_free(small);
+    clv_report_free(report);
+    return st;
+}
+
+static void report_points(clv_report *report, const clv_frontier_point *points, const char *const *budgets, int64_t n,
+                          double original_top1)
+{
+    clvi_item *root = clvi_report_root(report), *table = clvi_report_table(root, "frontier");
+    clvi_report_real(clvi_report_object(root, "original"), "top1", original_top1, 2);
+    for (int64_t i = 0; i < n; i++) {
+        const clv_frontier_point *p = &points[i];
+        clvi_item *row = clvi_report_row(table);
+        clvi_report_text(row, "budget", budgets[i]);
+        if (!p->reached) {
+            clvi_report_text(row, "note", "cannot be reached");
+            continue;
+        }
+        clvi_report_int(row, "cost", (int64_t)p->cost);
+        clvi_report_real(row, "times_fewer", p->whole / p->cost, 2);
+        clvi_report_real(row, "top1", p->top1, 2);
+        clvi_report_real(row, "points", p->top1 - original_top1, 2);
+        clvi_report_real(row, "same_class", p->agreement, 2);
+        clvi_report_real(row, "relative_error", p->error, 4);
+        clvi_report_real(row, "seconds", p->seconds, 1);
+    }
+}
+
+clv_status clv_frontier(clv_frontier_point *points, const clv_model *model, const char *const *budgets, int64_t n,
+                        const clv_compress_opts *opts, clv_dataset *calibration, const clv_preprocess *preprocess,
+                        clv_dataset *test, clv_context *context, clv_report *report, clv_error *err)
+{
+    sweep s = {.model = model,
+               .opts = opts ? *opts : clv_compress_opts_default(),
+               .calibration = calibration,
+               .test = test,
+               .preprocess = preprocess,
+               .context = context};
+    char temporary[512] = "";
+    double original_top1 = (double)NAN;
+    if (n < 1)
+        return FAIL(err, CLV_ERR_ARG, "no budget was given");
+    s.cost = cost_name(budgets[0]);
+    for (int64_t i = 1; i < n; i++)
+        if (strcmp(cost_name(budgets[i]), s.cost) != 0)
+            return FAIL(err, CLV_ERR_ARG, "\"%s\" and \"%s\" are budgets of different kinds", budgets[0], budgets[i]);
+    s.opts.recipe = s.opts.recipe_out = s.opts.journal = NULL;
+    s.opts.resume = s.opts.dry_run = false;
+    if (!s.opts.stats) {
+        const char *folder = getenv("TMPDIR");
+        (void)snprintf(temporary, sizeof temporary, "%s/cleave-%ld.clvstats", folder && *folder ? folder : "/tmp",
+                       (long)getpid());
+        (void)unlink(temporary);
+        s.opts.stats = temporary;
+    }
+    clv_status st = CLV_OK;
+    for (int64_t i = 0; st == CLV_OK && i < n; i++)
+        st = one_point(&points[i], &s, budgets[i], &original_top1, err);
+    if (*temporary)
+        (void)unlink(temporary);
+    if (st == CLV_OK && report) {
+        report_points(report, points, budgets, n, original_top1);
+        st = clvi_report_check(report, err);
+    }
+    return st;
+}
+
+clv_status clv_frontier_plot(const clv_frontier_point *points, int64_t n, const char *path, clv_error *err)
+{
+    double *x = clvi_alloc_array(n > 0 ? (size_t)n : 1, 2 * sizeof *x);
+    size_t used = 0;
+    bool labels = false;
+    if (!x)
+        return FAIL(err, CLV_ERR_NOMEM, "chart of %lld points", (long long)n);
+    double *y = x + n;
+    for (int64_t i = 0; i < n; i++)
+        labels = labels || !isnan(points[i].top1);
+    for (int64_t i = 0; i < n; i++)
+        if (points[i].reached) {
+            x[used] = points[i].cost / points[i].whole;
+            y[used++] = labels ? points[i].top1 : isnan(points[i].agreement) ? points[i].error : points[i].agreement;
+        }
+    const bool classifier = labels || (n > 0 && !isnan(points[0].agreement));
+    const clvi_series series = {.label = "cleave, no training", .x = x, .y = y, .n = used};
+    const clvi_plot plot = {.x_label = "share of the cost that is left",
+                            .y_label = labels       ? "top-1 %"
+                                       : classifier ? "same class as the original, %"
+                                                    : "relative error of the output",
+                            .series = &series,
+                            .n_series = 1};
+    const clv_status st = clvi_plot_write(&plot, 1, path, err);
+    clvi_free(x);
+    return st;
+}
