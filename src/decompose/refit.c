@@ -16,7 +16,7 @@ static const double lambdas[LAMBDAS] = {0.01, 1};
 
 clvi_refit_opts clvi_refit_opts_default(void)
 {
-    return (clvi_refit_opts){.method = CLVI_REFIT_MAJORISE, .rounds = 6, .last_rounds = 4, .stop = 0.01};
+    return (clvi_refit_opts){.method = CLVI_REFIT_MAJORISE, .rounds = 6, .last_rounds = 8, .stop = 0.005};
 }
 
 /* A chain with its memory. */
@@ -270,7 +270,7 @@ static clv_status improve_last(refit *r, clv_error *err)
                                  .piece = r->piece,
                                  .ridge = r->task->fit_opts->ridge,
                                  .rounds = r->opts->last_rounds,
-                                 .stop = r->opts->stop};
+                                 .stop = r->opts->stop / 10};
     if (r->opts->last_rounds == 0 || !clvi_last_fits(&r->now.fit.chain, r->task->conv))
         return CLV_OK;
     TRY(clvi_last_improve(&r->now.fit.chain, &task, r->now.arena, r->pool, err));

@@ -24,21 +24,24 @@ bool clvi_last_fits(const clvi_chain *chain, const clvi_conv *conv)
 typedef struct inner {
     size_t rows, q, m, n;
     const float *x;
-    const double *b;   /* [m, q] = B^T */
-    size_t *from, *to; /* [m] the range of a row of b that is not zero */
-    float *s;          /* [rows, m] */
-    double *mean_s;    /* [m] */
-    double *gram;      /* [m, m] cov(s) + lambda B^T B */
-    double *prior;     /* [n, m] lambda W B */
-    double *factor;    /* [m, m] */
-    double *p, *bias;  /* [n, m], [n] */
+    const double *b;          /* [m, q] = B^T */
+    size_t *from, *to;        /* [m] the range of a row of b that is not zero */
+    float *s;                 /* [rows, m] */
+    double *mean_s;           /* [m] */
+    double *gram;             /* [m, m] cov(s) + lambda B^T B */
+    double *prior;            /* [n, m] lambda W B */
+    double *factor;           /* [m, m] */
+    double *p, *bias;         /* [n, m], [n] */
+    double *old_p, *old_bias; /* of the round before; the last one's result in the end */
     double *h, *mean_t, *var_t;
-    double damping; /* delta of solve() */
+    double *scratch; /* [threads, ROWS, q + m] for dense B, or NULL */
+    double damping;  /* delta of solve() */
 } inner;
 
 static void inner_free(inner *v)
 {
-    double *const owned[] = {v->mean_s, v->gram, v->prior, v->factor, v->p, v->bias, v->h, v->mean_t, v->var_t};
+    double *const owned[] = {v->mean_s, v->gram,   v->prior, v->factor, v->p,        v->bias,
+                             v->h,      v->mean_t, v->var_t, v->old_p,  v->old_bias, v->scratch};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         clvi_free(owned[i]);
     clvi_free(v->from);
@@ -58,30 +61,16 @@ static clv_status inner_create(inner *v, clv_error *err)
     v->factor = clvi_alloc_array(m, m * sizeof(double));
     v->p = clvi_alloc_array(n, m * sizeof(double));
     v->bias = clvi_alloc_array(n, sizeof(double));
+    v->old_p = clvi_alloc_array(n, m * sizeof(double));
+    v->old_bias = clvi_alloc_array(n, sizeof(double));
     v->h = clvi_alloc_array(n, m * sizeof(double));
     v->mean_t = clvi_alloc_array(n, sizeof(double));
     v->var_t = clvi_alloc_array(n, sizeof(double));
-    if (v->from && v->to && v->s && v->mean_s && v->gram && v->prior && v->factor && v->p && v->bias && v->h &&
-        v->mean_t && v->var_t)
+    if (v->from && v->to && v->s && v->mean_s && v->gram && v->prior && v->factor && v->p && v->bias && v->old_p &&
+        v->old_bias && v->h && v->mean_t && v->var_t)
         return CLV_OK;
     inner_free(v);
     return FAIL(err, CLV_ERR_NOMEM, "%zu inner channels of %zu patches", m, v->rows);
-}
-
-/* s = x B. A depthwise filter reads few columns of x, so rows of B^T are cut to what is not zero. */
-static void inner_task(void *arg, size_t block, int worker)
-{
-    const inner *v = arg;
-    (void)worker;
-    for (size_t r = block * ROWS; r < clvi_min_size((block + 1) * ROWS, v->rows); r++)
-        for (size_t j = 0; j < v->m; j++) {
-            const float *x = v->x + r * v->q;
-            const double *b = v->b + j * v->q;
-            double sum = 0;
-            for (size_t i = v->from[j]; i < v->to[j]; i++)
-                sum += b[i] * (double)x[i];
-            v->s[r * v->m + j] = (float)sum;
-        }
 }
 
 static void ranges(inner *v)
@@ -96,6 +85,57 @@ static void ranges(inner *v)
         v->from[j] = from;
         v->to[j] = to;
     }
+}
+
+/* s = x B. */
+static void sparse_block(const inner *v, size_t first, size_t rows)
+{
+    for (size_t r = first; r < first + rows; r++)
+        for (size_t j = 0; j < v->m; j++) {
+            const float *x = v->x + r * v->q;
+            const double *b = v->b + j * v->q;
+            double sum = 0;
+            for (size_t i = v->from[j]; i < v->to[j]; i++)
+                sum += b[i] * (double)x[i];
+            v->s[r * v->m + j] = (float)sum;
+        }
+}
+
+static void dense_block(const inner *v, size_t first, size_t rows, double *scratch)
+{
+    double *x = scratch, *s = x + ROWS * v->q;
+    for (size_t i = 0; i < rows * v->q; i++)
+        x[i] = (double)v->x[first * v->q + i];
+    clvi_gemm(NULL, (clvi_out){s, v->m}, 0, 1, clvi_view_of(x, rows, v->q, v->q),
+              clvi_transposed(clvi_view_of(v->b, v->m, v->q, v->q)));
+    for (size_t i = 0; i < rows * v->m; i++)
+        v->s[first * v->m + i] = (float)s[i];
+}
+
+static void inner_task(void *arg, size_t block, int worker)
+{
+    const inner *v = arg;
+    const size_t first = block * ROWS, rows = clvi_min_size(ROWS, v->rows - first);
+    if (v->scratch)
+        dense_block(v, first, rows, v->scratch + (size_t)worker * ROWS * (v->q + v->m));
+    else
+        sparse_block(v, first, rows);
+}
+
+/* A depthwise filter reads few columns of x: rows of B^T are cut to what is not zero. Products are for full ones. */
+static clv_status fill_inner(inner *v, clvi_pool *pool, clv_error *err)
+{
+    size_t taps = 0;
+    ranges(v);
+    for (size_t j = 0; j < v->m; j++)
+        taps += v->to[j] - v->from[j];
+    if (taps > v->m * v->q / 8) {
+        v->scratch = clvi_alloc_array((size_t)clvi_pool_threads(pool) * ROWS, (v->q + v->m) * sizeof(double));
+        if (!v->scratch)
+            return FAIL(err, CLV_ERR_NOMEM, "blocks of %zu inputs", v->q);
+    }
+    clvi_pool_run(pool, (v->rows + ROWS - 1) / ROWS, inner_task, v);
+    return CLV_OK;
 }
 
 /* lambda as group.h has it. */
@@ -150,29 +190,38 @@ static clv_status solve(inner *v, clvi_pool *pool, clv_error *err)
     return CLV_OK;
 }
 
-static clv_status rounds_of(inner *v, const clvi_last_task *task, size_t g, clvi_pool *pool, clv_error *err)
+/* v = new + momentum (new - old), and old = new. */
+static void extrapolate(double *v, double *old, size_t count, double momentum)
 {
-    const size_t o = (size_t)task->conv->o;
-    const clvi_reservoir *r = task->reservoir;
-    const clvi_pass pass = {.rows = v->rows,
-                            .q = v->m,
-                            .n = v->n,
-                            .ld = o,
-                            .x = v->s,
-                            .y = r->y + g * v->n,
-                            .shortcut = r->shortcut ? r->shortcut + g * v->n : NULL,
-                            .mean_x = v->mean_s,
-                            .w = v->p,
-                            .bias = v->bias,
-                            .piece = task->piece + g * v->n};
+    for (size_t i = 0; i < count; i++) {
+        const double now = v[i];
+        v[i] += momentum * (now - old[i]);
+        old[i] = now;
+    }
+}
+
+/* A round is a gradient step of length 1 in the metric of the majoriser, so Nesterov's momentum applies (FISTA; Beck
+ * and Teboulle 2009); it starts afresh when the bound rises (O'Donoghue and Candes 2015). */
+static clv_status rounds_of(inner *v, const clvi_pass *pass, const clvi_last_task *task, clvi_pool *pool,
+                            clv_error *err)
+{
     clvi_pass_sums sums = {.h = v->h, .mean_t = v->mean_t, .var_t = v->var_t};
-    double before = HUGE_VAL;
+    const size_t weights = v->n * v->m;
+    double before = HUGE_VAL, age = 1;
+    memcpy(v->old_p, v->p, weights * sizeof *v->p);
+    memcpy(v->old_bias, v->bias, v->n * sizeof *v->bias);
     for (int i = 0; i < task->rounds; i++) {
-        TRY(clvi_pass_run(&sums, &pass, pool, err));
-        if (before - sums.bound < task->stop * sums.bound)
+        TRY(clvi_pass_run(&sums, pass, pool, err));
+        const double value = sums.bound;
+        if (value <= before && before - value < task->stop * value)
             break;
-        before = sums.bound;
+        const double next = value > before ? 1 : (1 + sqrt(1 + 4 * age * age)) / 2;
+        const double momentum = value > before ? 0 : (age - 1) / next;
+        before = value;
+        age = next;
         TRY(solve(v, pool, err));
+        extrapolate(v->p, v->old_p, weights, momentum);
+        extrapolate(v->bias, v->old_bias, v->n, momentum);
     }
     return CLV_OK;
 }
@@ -186,20 +235,32 @@ static clv_status improve_group(float *w, float *bias, const double *head, size_
     inner v = {.rows = task->reservoir->rows, .q = cov->q, .m = m, .n = n, .x = task->reservoir->x[g], .b = head};
     clv_status st;
     TRY(inner_create(&v, err));
-    ranges(&v);
     for (size_t i = 0; i < n * m; i++)
         v.p[i] = (double)w[i];
     for (size_t i = 0; i < n; i++)
         v.bias[i] = (double)bias[i];
     if ((st = moments_of_inner(&v, cov, task->conv->w + g * n * cov->q, task->ridge, pool, err)) != CLV_OK)
         goto out;
-    clvi_pool_run(pool, (v.rows + ROWS - 1) / ROWS, inner_task, &v);
-    if ((st = rounds_of(&v, task, g, pool, err)) != CLV_OK)
+    if ((st = fill_inner(&v, pool, err)) != CLV_OK)
+        goto out;
+    const clvi_reservoir *r = task->reservoir;
+    const clvi_pass pass = {.rows = v.rows,
+                            .q = m,
+                            .n = n,
+                            .ld = (size_t)task->conv->o,
+                            .x = v.s,
+                            .y = r->y + g * n,
+                            .shortcut = r->shortcut ? r->shortcut + g * n : NULL,
+                            .mean_x = v.mean_s,
+                            .w = v.p,
+                            .bias = v.bias,
+                            .piece = task->piece + g * n};
+    if ((st = rounds_of(&v, &pass, task, pool, err)) != CLV_OK)
         goto out;
     for (size_t i = 0; i < n * m; i++)
-        w[i] = (float)v.p[i];
+        w[i] = (float)v.old_p[i];
     for (size_t i = 0; i < n; i++)
-        bias[i] = (float)v.bias[i];
+        bias[i] = (float)v.old_bias[i];
 out:
     inner_free(&v);
     return st;
