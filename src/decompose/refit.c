@@ -16,7 +16,7 @@ static const double lambdas[LAMBDAS] = {0.01, 1};
 
 clvi_refit_opts clvi_refit_opts_default(void)
 {
-    return (clvi_refit_opts){.method = CLVI_REFIT_MAJORISE, .rounds = 6, .last_rounds = 8, .stop = 0.005};
+    return (clvi_refit_opts){.method = CLVI_REFIT_MAJORISE, .rounds = 6, .last_rounds = 0, .stop = 0.005};
 }
 
 /* A chain with its memory. */

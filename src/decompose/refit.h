@@ -32,7 +32,8 @@ typedef enum clvi_refit_method {
 typedef struct clvi_refit_opts {
     clvi_refit_method method;
     int rounds;      /* majorise: fits at most, default 6; alternate: fits for each of the two lambdas, e.g. 25 */
-    int last_rounds; /* majorise: before each fit, rounds in which the last link alone is solved; default 8 */
+    int last_rounds; /* majorise: before each fit, rounds in which the last link alone is solved; default 0: they lower
+                        the loss, not the accuracy (docs/perf.md) */
     double stop;     /* majorise: end when a round gains less than this share of the loss, default 0.005 */
 } clvi_refit_opts;
 

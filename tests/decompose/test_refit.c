@@ -150,6 +150,7 @@ static void every_form_and_activation_is_never_worse(void **state)
     clvi_refit_opts majorise = clvi_refit_opts_default(), alternate = majorise;
     (void)state;
     majorise.rounds = 3;
+    majorise.last_rounds = 3;
     alternate.method = CLVI_REFIT_ALTERNATE;
     alternate.rounds = 3;
     for (size_t k = 0; k < BEDS; k++)
