@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "compress/emit_cases.h"
+#include "runtime/passes.h"
 
 /* max |a - b| / max |b| of two networks on random input; 1e9 when their output shapes differ. */
 static double departure(const clvi_graph *a, const clvi_graph *b, int64_t c)
@@ -57,6 +58,33 @@ static void every_form_is_written_as_what_it_equals(void **state)
         }
 }
 
+/* The passes that follow: the stem makes what a pruned layer reads, a removed layer's constant is in the sum. */
+static void what_nobody_reads_is_taken_out(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof emit_cases / sizeof *emit_cases; i++) {
+        const emit_case *t = &emit_cases[i];
+        clvi_graph *dense, *written;
+        emit_case_make(&dense, &written, t, CLVI_EMIT_GROUPED);
+        assert_int_equal(clvi_pass_absorb_constants(written, NULL), CLV_OK);
+        assert_int_equal(clvi_pass_prune_channels(written, NULL), CLV_OK);
+        const double d = departure(written, dense, t->c);
+        if (!(d < 1e-5))
+            fail_msg("case %zu, %s: departs by %g", i, t->form, d);
+        const clv_tensor *stem = written->values[clvi_graph_find_value(written, "stem.weight")].constant;
+        if (strcmp(t->form, "prune") == 0) {
+            assert_int_equal(count_nodes(written, "Gather"), 0);
+            assert_int_equal(stem->dims[0], t->size);
+        }
+        if (strcmp(t->form, "remove") == 0 && t->size == 1 && emit_keeps_shape(t)) {
+            assert_int_equal(count_nodes(written, "Conv"), 1);
+            assert_int_equal(count_nodes(written, "Gather"), 0);
+        }
+        clvi_graph_free(dense);
+        clvi_graph_free(written);
+    }
+}
+
 /* What each way is made of, and that one filter a channel is written as ever. */
 static void the_nodes_are_those_asked_for(void **state)
 {
@@ -64,17 +92,17 @@ static void the_nodes_are_those_asked_for(void **state)
     static const struct {
         size_t at;
         clvi_emit emit;
-        size_t convs, gathers, adds;
+        size_t convs, gathers, adds; /* beside the stem and the sum around it */
     } want[] = {
         {0, CLVI_EMIT_PARALLEL, 2, 0, 0}, {0, CLVI_EMIT_GATHER, 2, 0, 0},   {1, CLVI_EMIT_GROUPED, 2, 0, 0},
         {1, CLVI_EMIT_PARALLEL, 4, 0, 1}, {1, CLVI_EMIT_GATHER, 2, 1, 0},   {2, CLVI_EMIT_PARALLEL, 8, 0, 3},
         {3, CLVI_EMIT_PARALLEL, 6, 0, 2}, {5, CLVI_EMIT_PARALLEL, 2, 1, 0}, {6, CLVI_EMIT_PARALLEL, 3, 0, 0},
-        {8, CLVI_EMIT_PARALLEL, 1, 1, 0}, {13, CLVI_EMIT_GROUPED, 1, 1, 0}, {14, CLVI_EMIT_GROUPED, 1, 0, 0},
+        {8, CLVI_EMIT_PARALLEL, 1, 1, 0}, {14, CLVI_EMIT_GROUPED, 1, 1, 0}, {15, CLVI_EMIT_GROUPED, 1, 0, 0},
     };
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         clvi_graph *dense, *written;
         emit_case_make(&dense, &written, &emit_cases[want[i].at], want[i].emit);
-        if (count_nodes(written, "Conv") != want[i].convs || count_nodes(written, "Gather") != want[i].gathers ||
+        if (count_nodes(written, "Conv") != want[i].convs + 1 || count_nodes(written, "Gather") != want[i].gathers ||
             count_nodes(written, "Add") != want[i].adds)
             fail_msg("row %zu: %zu Conv, %zu Gather, %zu Add", i, count_nodes(written, "Conv"),
                      count_nodes(written, "Gather"), count_nodes(written, "Add"));
@@ -125,8 +153,8 @@ static void memory_may_fail_anywhere(void **state)
     for (int emit = CLVI_EMIT_GROUPED; emit <= CLVI_EMIT_GATHER + 1; emit++)
         for (long permitted = 0;; permitted++) {
             clvi_graph *graph = emit_graph(&emit_cases[1], NULL, NULL);
-            const int32_t y = clvi_graph_find_value(graph, "conv"), x = clvi_graph_find_value(graph, "x");
-            clvi_site site = {.name = "conv", .node = graph->nodes[0], .x = x, .y = y, .emit = (clvi_emit)emit};
+            const int32_t y = clvi_graph_find_value(graph, "conv"), x = clvi_graph_find_value(graph, "seen");
+            clvi_site site = {.name = "conv", .node = graph->nodes[2], .x = x, .y = y, .emit = (clvi_emit)emit};
             if (emit > CLVI_EMIT_GATHER) { /* a constant */
                 chain.n = 1;
                 chain.link[0].c = 0;
@@ -147,6 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_form_is_written_as_what_it_equals),
+        cmocka_unit_test(what_nobody_reads_is_taken_out),
         cmocka_unit_test(the_nodes_are_those_asked_for),
         cmocka_unit_test(names_are_parsed),
         cmocka_unit_test(memory_may_fail_anywhere),
