@@ -17,8 +17,8 @@ extern "C" {
 #endif
 
 typedef struct clv_compress_opts {
-    /* "depthwise", "bottleneck", "channel", "output-depthwise", "spatial", "tucker2"; NULL: depthwise, or with a budget
-     * whatever loses least */
+    /* "depthwise", "bottleneck", "channel", "output-depthwise", "spatial", "tucker2", "prune", "remove"; NULL:
+     * depthwise, or with a budget whatever loses least */
     const char *form;
     const char *budget; /* NULL: `multiplier` everywhere. "macs=30%", "params=25%" of the whole network, or
                            "macs=12.5M", "params=100k": form and size are searched for each convolution */
@@ -29,6 +29,8 @@ typedef struct clv_compress_opts {
     bool no_shortcut;   /* do not let the last convolution of a residual block repair the block's sum */
     bool reestimate;    /* afterwards restore each channel's mean and variance, in order (for weak or data-free fits) */
     bool first;         /* also split convolutions that read a network input; default: they are kept */
+    const char *emit; /* how several depthwise filters a channel are written: "grouped", "parallel", "gather"; NULL: the
+                         default. All compute the same; engines differ in speed */
     const char *const *keep; /* names of nodes to leave alone */
     size_t n_keep;
     int64_t samples; /* patches per convolution, default 32768; memory grows with it, not with the number of images */
