@@ -226,8 +226,8 @@ static int run(const verb *v, int argc, char **argv)
         {0, "reestimate", NULL, "restore each channel's mean and variance afterwards", OPTION_FLAG, &o->reestimate},
         {0, "first", NULL, "also split convolutions that read the input of the network", OPTION_FLAG, &o->first},
         {0, "emit", "HOW",
-         "write several depthwise filters a channel as one convolution (grouped),\nas sums of plain depthwise ones "
-         "(parallel) or over repeated channels (gather)",
+         "write several depthwise filters a channel as sums of plain depthwise\nlayers (parallel, default), as one "
+         "convolution (grouped) or over\nrepeated channels (gather)",
          OPTION_TEXT, &o->emit},
         {0, "keep", "LAYER", "leave this layer alone; may be repeated", OPTION_TEXTS, &args.keep},
         {0, "samples", "N", "image patches for each convolution (default 32768)", OPTION_INT, &o->samples},

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const char *const names[] = {"grouped", "parallel", "gather"};
+static const char *const names[] = {"parallel", "grouped", "gather"};
 #define NAMES (sizeof names / sizeof *names)
 
 const char *clvi_emit_name(clvi_emit emit)

@@ -7,14 +7,15 @@
 
 #include "decompose/form.h"
 
-/* Measured in docs/perf.md ("Emitted forms"). Where `parallel` is not possible (no 1x1 link follows) it is `gather`. */
+/* The first is the default, by measurement: docs/perf.md, "Emitted forms". Where `parallel` is not possible (no 1x1
+ * link follows) it is `gather`. */
 typedef enum clvi_emit {
-    CLVI_EMIT_GROUPED = 0,  /* one Conv with group = c and c m outputs */
-    CLVI_EMIT_PARALLEL = 1, /* m times depthwise -> pointwise with one filter a channel, summed */
+    CLVI_EMIT_PARALLEL = 0, /* m times depthwise -> pointwise with one filter a channel, summed */
+    CLVI_EMIT_GROUPED = 1,  /* one Conv with group = c and c m outputs */
     CLVI_EMIT_GATHER = 2,   /* Gather repeats each channel m times, then a Conv with group = c m */
 } clvi_emit;
 
-const char *clvi_emit_name(clvi_emit emit);             /* "grouped", "parallel", "gather" */
+const char *clvi_emit_name(clvi_emit emit);             /* "parallel", "grouped", "gather" */
 bool clvi_emit_parse(const char *name, clvi_emit *out); /* NULL is the default */
 
 /* Filters for each input channel of a depthwise link; 1 for any other link. */

@@ -47,7 +47,7 @@ static void every_form_is_written_as_what_it_equals(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof emit_cases / sizeof *emit_cases; i++)
-        for (int emit = CLVI_EMIT_GROUPED; emit <= CLVI_EMIT_GATHER; emit++) {
+        for (int emit = CLVI_EMIT_PARALLEL; emit <= CLVI_EMIT_GATHER; emit++) {
             clvi_graph *dense, *written;
             emit_case_make(&dense, &written, &emit_cases[i], (clvi_emit)emit);
             const double d = departure(written, dense, emit_cases[i].c);
@@ -115,7 +115,7 @@ static void names_are_parsed(void **state)
 {
     (void)state;
     clvi_emit emit;
-    for (int i = CLVI_EMIT_GROUPED; i <= CLVI_EMIT_GATHER; i++) {
+    for (int i = CLVI_EMIT_PARALLEL; i <= CLVI_EMIT_GATHER; i++) {
         assert_true(clvi_emit_parse(clvi_emit_name((clvi_emit)i), &emit));
         assert_int_equal(emit, i);
     }
@@ -150,7 +150,7 @@ static void memory_may_fail_anywhere(void **state)
             dw,
             {.o = 8, .c = 12, .groups = 1, .kh = 1, .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .rank = 4, .w = mix}}};
     const long live = clvi_mem_live();
-    for (int emit = CLVI_EMIT_GROUPED; emit <= CLVI_EMIT_GATHER + 1; emit++)
+    for (int emit = CLVI_EMIT_PARALLEL; emit <= CLVI_EMIT_GATHER + 1; emit++)
         for (long permitted = 0;; permitted++) {
             clvi_graph *graph = emit_graph(&emit_cases[1], NULL, NULL);
             const int32_t y = clvi_graph_find_value(graph, "conv"), x = clvi_graph_find_value(graph, "seen");
