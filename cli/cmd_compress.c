@@ -235,8 +235,9 @@ static int run(const verb *v, int argc, char **argv)
          "search form and size of each convolution: macs=30%, params=25% or bytes=25%\nof the whole network, or "
          "macs=12.5M, params=100k",
          OPTION_TEXT, &o->budget},
-        {0, "form", "NAME", "depthwise (default), bottleneck, channel, output-depthwise, spatial or\ntucker2",
-         OPTION_TEXT, &o->form},
+        {0, "form", "NAME",
+         "depthwise (default), bottleneck, channel, output-depthwise, spatial,\ntucker2, prune or remove", OPTION_TEXT,
+         &o->form},
         {0, "method", "NAME", "of depthwise: svd, gsvd, inter-channel, sweeps, joint (default)", OPTION_TEXT,
          &o->method},
         {0, "multiplier", "X",
@@ -253,6 +254,10 @@ static int run(const verb *v, int argc, char **argv)
          &args.rounds},
         {0, "round", "N", "inner sizes are multiples of N, with a budget (default 4)", OPTION_INT, &o->round},
         {0, "first", NULL, "also split convolutions that read the input of the network", OPTION_FLAG, &o->first},
+        {0, "emit", "HOW",
+         "write several depthwise filters a channel as sums of plain depthwise\nlayers (parallel, default), as one "
+         "convolution (grouped) or over\nrepeated channels (gather)",
+         OPTION_TEXT, &o->emit},
         {0, "keep", "LAYER", "leave this layer alone; may be repeated", OPTION_TEXTS, &args.keep},
         {0, "samples", "N", "image patches for each convolution (default 32768)", OPTION_INT, &o->samples},
         {0, "batch", "N", "images at once (default 64)", OPTION_INT, &o->batch},

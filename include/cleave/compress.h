@@ -17,8 +17,8 @@ extern "C" {
 #endif
 
 typedef struct clv_compress_opts {
-    /* "depthwise", "bottleneck", "channel", "output-depthwise", "spatial", "tucker2"; NULL: depthwise, or with a budget
-     * whatever loses least */
+    /* "depthwise", "bottleneck", "channel", "output-depthwise", "spatial", "tucker2", "prune", "remove"; NULL:
+     * depthwise, or with a budget whatever loses least */
     const char *form;
     const char *budget; /* NULL: `multiplier` everywhere. "macs=30%", "params=25%", "bytes=25%" of the whole network, or
                            "macs=12.5M", "params=100k": form and size are searched for each convolution */
@@ -31,6 +31,8 @@ typedef struct clv_compress_opts {
     int rounds; /* refits through the activation behind a layer (ReLU, Clip, LeakyReLU, PReLU), default 6; 0: fit
                    the pre-activation alone */
     bool first; /* also split convolutions that read a network input; default: they are kept */
+    const char *emit;   /* how several depthwise filters a channel are written: "parallel" (default; NULL), "grouped",
+                           "gather". All compute the same; engines differ in speed */
     const char *const *keep; /* names of nodes to leave alone */
     size_t n_keep;
     int64_t samples; /* patches per convolution, default 32768; memory grows with it, not with the number of images */

@@ -15,7 +15,6 @@
 #include "compress/reestimate.h"
 #include "compress/stats_file.h"
 #include "compress/survey.h"
-#include "graph/dead_code.h"
 #include "measure/baseline.h"
 #include "measure/preprocess.h"
 #include "runtime/passes.h"
@@ -31,6 +30,7 @@ static clv_status choose_sites(clvi_job *j, clv_error *err)
         clvi_site *site = &j->sites.site[i];
         if (j->opts.no_shortcut)
             site->sum = site->shortcut = CLVI_NONE;
+        site->emit = j->emit;
         if (!site->kept)
             site->kept = clvi_job_reason_to_keep(j, site);
         j->layer[i].chosen = (clvi_candidate){
@@ -114,8 +114,11 @@ static clv_status search(clvi_job *j, const clvi_count *whole, clv_error *err)
 static clv_status plan(clvi_job *j, const clvi_count *whole, clv_error *err)
 {
     if (j->opts.recipe) {
-        for (size_t i = 0; i < j->sites.n && j->opts.no_shortcut; i++)
-            j->sites.site[i].sum = j->sites.site[i].shortcut = CLVI_NONE;
+        for (size_t i = 0; i < j->sites.n; i++) {
+            j->sites.site[i].emit = j->emit;
+            if (j->opts.no_shortcut)
+                j->sites.site[i].sum = j->sites.site[i].shortcut = CLVI_NONE;
+        }
         return follow_recipe(j, err);
     }
     TRY(clvi_job_check_keep_list(j, err));
@@ -230,7 +233,8 @@ static clv_status fit_all(clvi_job *j, clv_error *err)
         TRY(split_site(j, i, err));
     }
     clvi_progress(j->context, "layers fitted", open, open);
-    return clvi_pass_dead_code(j->graph, NULL, err);
+    TRY(clvi_pass_absorb_constants(j->graph, err));
+    return clvi_pass_prune_channels(j->graph, err); /* dead code goes with it */
 }
 
 /* The plan alone: what each layer would become. */

@@ -14,8 +14,9 @@
 #define CLVI_JOB_MEMORY ((int64_t)3 << 30) /* default of max_memory */
 
 typedef struct clvi_job {
-    clv_compress_opts opts;   /* as given, with what a recipe says put in */
-    const clvi_form *form;    /* for all, or that the search is restricted to; NULL: any */
+    clv_compress_opts opts; /* as given, with what a recipe says put in */
+    const clvi_form *form;  /* for all, or that the search is restricted to; NULL: any */
+    clvi_emit emit;
     clvi_fit_opts fit;        /* what all fits have in common */
     clvi_budget budget;       /* when opts.budget is given */
     clvi_recipe_plan recipe;  /* that is replayed, or empty */

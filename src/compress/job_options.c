@@ -69,6 +69,8 @@ clv_status clvi_job_options(clvi_job *j, clv_error *err)
     j->fit = clvi_fit_opts_default();
     if (o->method && !clvi_method_parse(o->method, &j->fit.method))
         return FAIL(err, CLV_ERR_ARG, "unknown method \"%s\"", o->method);
+    if (!clvi_emit_parse(o->emit, &j->emit))
+        return FAIL(err, CLV_ERR_ARG, "emit is \"%s\": parallel, grouped or gather was expected", o->emit);
     TRY(check_ranges(o, err));
     j->fit.multiplier = o->multiplier;
     j->fit.uneven = o->uneven;
@@ -126,7 +128,7 @@ clv_status clvi_job_hash(uint64_t *out, const clvi_job *j, clv_error *err)
         return FAIL(err, CLV_ERR_NOMEM, "journal");
     uint64_t h = clvi_hash(clvi_graph_hash(j->original), numbers, sizeof numbers);
     h = clvi_hash(clvi_hash(h, reals, sizeof reals), &o->seed, sizeof o->seed);
-    h = clvi_hash_text(clvi_hash_text(h, o->form), o->budget);
+    h = clvi_hash_text(clvi_hash_text(clvi_hash_text(h, o->form), o->budget), o->emit);
     h = clvi_hash_text(clvi_hash_text(clvi_hash_text(h, o->method), o->stats), o->recipe);
     for (size_t i = 0; i < o->n_keep; i++)
         h = clvi_hash_text(h, o->keep[i]);

@@ -44,6 +44,7 @@ static json_t *options_of(const clv_compress_opts *o)
                        set(to, "symmetric", json_boolean(o->symmetric)) &&
                        set(to, "no_shortcut", json_boolean(o->no_shortcut)) &&
                        set(to, "reestimate", json_boolean(o->reestimate)) &&
+                       set(to, "emit", json_string(o->emit ? o->emit : "parallel")) &&
                        set(to, "rounds", json_integer(o->rounds)) && set(to, "first", json_boolean(o->first)) &&
                        set(to, "samples", json_integer(o->samples)) && set(to, "batch", json_integer(o->batch)) &&
                        set_real(to, "ridge", o->ridge) && set(to, "seed", json_integer((json_int_t)o->seed));
@@ -174,7 +175,8 @@ static bool read_options(clv_compress_opts *o, const json_t *root, clvi_arena *a
     o->rounds = rounds >= 0 && rounds <= 1000 ? (int)rounds : -1; /* refused with the other options */
     o->seed = (uint64_t)seed;
     o->budget = NULL;
-    return take_text(&o->method, from, "method", arena) && take_text(&o->budget, root, "budget", arena);
+    return take_text(&o->method, from, "method", arena) && take_text(&o->emit, from, "emit", arena) &&
+           take_text(&o->budget, root, "budget", arena);
 }
 
 static clv_status read_layer(clvi_recipe_layer *to, const json_t *from, size_t index, clvi_arena *arena, clv_error *err)

@@ -4,6 +4,7 @@
 
 #include "base/half.h"
 #include "base/size.h"
+#include "compress/emit.h"
 #include "compress/sites.h"
 
 typedef struct writer {
@@ -11,7 +12,10 @@ typedef struct writer {
     const char *name;   /* of the node that is replaced, or "" */
     const char *weight; /* name of its weight */
     clv_dtype dtype;    /* of its weight */
-    clvi_node *nodes[2 * CLVI_MAX_LINKS];
+    int32_t x;          /* what the next link reads */
+    int32_t y;          /* what the last node writes */
+    clvi_arena *arena;  /* scratch: weights in another order */
+    clvi_node **nodes;
     size_t n;
 } writer;
 
@@ -111,11 +115,92 @@ static clv_status add_conv(int32_t x, int32_t y, writer *w, const clvi_conv *lin
 }
 
 /* "dw" a depthwise link, "pw" a 1x1 one, "conv" any other; numbered, since a chain may have two of a kind. */
-static const char *suffix_of(const writer *w, const clvi_chain *chain, size_t i)
+static const char *suffix_of(const writer *w, const clvi_conv *link, size_t i)
 {
-    const clvi_conv *link = &chain->link[i];
-    const char *kind = link->groups == link->c && link->c > 1 ? "dw" : link->kh * link->kw == 1 ? "pw" : "conv";
+    const char *kind = link->c == 0                             ? "constant"
+                       : link->groups == link->c && link->c > 1 ? "dw"
+                       : link->kh * link->kw == 1               ? "pw"
+                                                                : "conv";
     return clvi_arena_printf(w->graph->arena, "%s%zu", kind, i + 1);
+}
+
+/* A value between two nodes of the chain. */
+static clv_status add_between(int32_t *id, writer *w, const char *suffix, clv_error *err)
+{
+    const char *name = clvi_arena_printf(w->graph->arena, "%s/%s", w->graph->values[w->y].name, suffix);
+    return name ? clvi_graph_add_value(w->graph, name, id, err) : FAIL(err, CLV_ERR_NOMEM, "node of \"%s\"", w->name);
+}
+
+/* One Conv, after a Gather where `channels` says so; it reads w->x and its result is w->x then. */
+static clv_status write_link(writer *w, const clvi_conv *link, const int32_t *channels, const char *suffix, bool last,
+                             clv_error *err)
+{
+    int32_t y = w->y;
+    if (channels)
+        TRY(add_gather(&w->x, w, channels, link->c, suffix, err));
+    if (!last)
+        TRY(add_between(&y, w, suffix, err));
+    TRY(add_conv(w->x, y, w, link, suffix, err));
+    w->x = y;
+    return CLV_OK;
+}
+
+/* Links i and i + 1 as m pairs with one filter a channel, summed one after the other. */
+static clv_status write_pairs(writer *w, const clvi_chain *chain, size_t i, clv_error *err)
+{
+    const size_t m = (size_t)clvi_emit_multiplier(&chain->link[i]);
+    const bool last = i + 2 == chain->n;
+    int32_t sum = CLVI_NONE;
+    if (chain->gather[i])
+        TRY(add_gather(&w->x, w, chain->gather[i], chain->link[i].c, suffix_of(w, &chain->link[i], i), err));
+    const int32_t x = w->x;
+    for (size_t j = 0; j < m; j++) {
+        clvi_conv pair[2];
+        clvi_node *node;
+        int32_t y = w->y;
+        const char *dw = clvi_arena_printf(w->graph->arena, "dw%zu.%zu", i + 1, j + 1);
+        const char *pw = clvi_arena_printf(w->graph->arena, "pw%zu.%zu", i + 2, j + 1);
+        const char *add = clvi_arena_printf(w->graph->arena, "sum%zu.%zu", i + 2, j + 1);
+        if (!dw || !pw || !add || !clvi_emit_pair(pair, chain, i, j, w->arena))
+            return FAIL(err, CLV_ERR_NOMEM, "node of \"%s\"", w->name);
+        w->x = x;
+        TRY(write_link(w, &pair[0], NULL, dw, false, err));
+        TRY(write_link(w, &pair[1], NULL, pw, false, err));
+        if (j > 0) {
+            const int32_t in[2] = {sum, w->x};
+            if (j + 1 < m || !last)
+                TRY(add_between(&y, w, add, err));
+            TRY(add_node(&node, w, "Add", add, in, 2, y, err));
+            w->x = y;
+        }
+        sum = w->x;
+    }
+    return CLV_OK;
+}
+
+/* Link *i of the chain and, in pairs, the one after it. */
+static clv_status write_next(writer *w, const clvi_chain *chain, size_t *i, const clvi_site *site, clv_error *err)
+{
+    const clvi_conv *link = &chain->link[*i];
+    const char *suffix = suffix_of(w, link, *i);
+    const int32_t first[1] = {0}, *channels = chain->gather[*i];
+    const bool many = site->emit != CLVI_EMIT_GROUPED && clvi_emit_multiplier(link) > 1;
+    clvi_conv other;
+    if (many && site->emit == CLVI_EMIT_PARALLEL && clvi_emit_splits(chain, *i)) {
+        TRY(write_pairs(w, chain, *i, err));
+        (*i)++;
+        return CLV_OK;
+    }
+    if (link->c == 0) {
+        channels = *i == 0 && site->conv.c == 1 ? NULL : first;
+        if (!clvi_emit_constant(&other, link, w->arena))
+            suffix = NULL;
+    } else if (many && !(channels = clvi_emit_repeated(&other, chain, *i, w->arena))) {
+        suffix = NULL;
+    }
+    if (!suffix)
+        return FAIL(err, CLV_ERR_NOMEM, "node of \"%s\"", w->name);
+    return write_link(w, link->c == 0 || many ? &other : link, channels, suffix, *i + 1 == chain->n, err);
 }
 
 clv_status clvi_site_rewrite(clvi_graph *graph, const clvi_site *site, const clvi_chain *chain, clv_error *err)
@@ -125,23 +210,22 @@ clv_status clvi_site_rewrite(clvi_graph *graph, const clvi_site *site, const clv
         return FAIL(err, CLV_ERR_ARG, "convolution \"%s\" is not in the graph", site->name);
     const clvi_node *old = graph->nodes[at];
     const clvi_value *weight = &graph->values[old->in[1]];
-    writer w = {.graph = graph, .name = old->name, .weight = weight->name, .dtype = weight->constant->dtype};
-    int32_t x = site->x;
-    for (size_t i = 0; i < chain->n; i++) {
-        int32_t y = site->y;
-        const char *suffix = suffix_of(&w, chain, i);
-        if (!suffix)
-            return FAIL(err, CLV_ERR_NOMEM, "node of \"%s\"", site->name);
-        if (chain->gather[i])
-            TRY(add_gather(&x, &w, chain->gather[i], chain->link[i].c, suffix, err));
-        if (i + 1 < chain->n) {
-            const char *name = clvi_arena_printf(graph->arena, "%s/%s", graph->values[site->y].name, suffix);
-            if (!name)
-                return FAIL(err, CLV_ERR_NOMEM, "node of \"%s\"", site->name);
-            TRY(clvi_graph_add_value(graph, name, &y, err));
-        }
-        TRY(add_conv(x, y, &w, &chain->link[i], suffix, err));
-        x = y;
-    }
-    return clvi_graph_replace(graph, (size_t)at, w.nodes, w.n, err);
+    writer w = {.graph = graph,
+                .name = old->name,
+                .weight = weight->name,
+                .dtype = weight->constant->dtype,
+                .x = site->x,
+                .y = site->y,
+                .arena = clvi_arena_create()};
+    size_t most = 0; /* a Gather and a Conv a link, or three nodes a filter */
+    for (size_t i = 0; i < chain->n; i++)
+        most += 3 + 3 * (size_t)clvi_emit_multiplier(&chain->link[i]);
+    w.nodes = w.arena ? clvi_arena_calloc(w.arena, most, sizeof(clvi_node *)) : NULL;
+    clv_status st = w.nodes ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "node of \"%s\"", site->name);
+    for (size_t i = 0; st == CLV_OK && i < chain->n; i++)
+        st = write_next(&w, chain, &i, site, err);
+    if (st == CLV_OK)
+        st = clvi_graph_replace(graph, (size_t)at, w.nodes, w.n, err);
+    clvi_arena_free(w.arena);
+    return st;
 }

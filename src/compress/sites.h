@@ -3,6 +3,7 @@
 #ifndef CLVI_COMPRESS_SITES_H
 #define CLVI_COMPRESS_SITES_H
 
+#include "compress/emit.h"
 #include "decompose/activation.h"
 #include "decompose/form.h"
 #include "graph/graph.h"
@@ -20,6 +21,7 @@ typedef struct clvi_site {
     int64_t weight_bytes;       /* of one weight as it is stored */
     clvi_activation activation; /* the only reader of y, or of the sum where there is one; NONE when there are others */
     const char *kept;           /* NULL: to be split; else why not, a sentence in static storage */
+    clvi_emit emit;             /* how clvi_site_rewrite writes filters beyond the first; 0, the default, when found */
 } clvi_site;
 
 typedef struct clvi_sites {
@@ -37,7 +39,9 @@ void clvi_sites_free(clvi_sites *sites);
 int32_t clvi_site_node(const clvi_graph *graph, const clvi_site *site);
 
 /* Put a fitted chain in the place of the site's node, in a clone: Gather where a link asks for it, then Conv after
- * Conv; the last one writes y. Weights take the type that the original weights had. */
+ * Conv; the last one writes y. site->emit decides how several filters a channel are written. A link that reads nothing
+ * becomes a Conv of zeros over one channel, for its shape; clvi_pass_absorb_constants takes it out where that can be.
+ * Weights take the type that the original weights had. */
 clv_status clvi_site_rewrite(clvi_graph *graph, const clvi_site *site, const clvi_chain *chain, clv_error *err);
 
 #endif

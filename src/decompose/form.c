@@ -63,12 +63,12 @@ int64_t clvi_conv_macs_per_pixel(const clvi_conv *conv)
 
 /* A chain multiplied out so far: k[o, cg, kh, kw] over the original's taps, and for each output channel the group of
  * the original that it reads and, within that, the range of input channels that are not zero. stride: of the last
- * output in input pixels; origin: of its first tap (minus padding). */
+ * output in input pixels; origin: of its first tap (minus padding); lost: input pixels that the output is shorter. */
 typedef struct composite {
     size_t o, cg, kh, kw;
     double *k;
     size_t *group, *first, *end;
-    int64_t stride_h, stride_w, origin_h, origin_w;
+    int64_t stride_h, stride_w, origin_h, origin_w, lost_h, lost_w;
 } composite;
 
 static void composite_free(composite *c)
@@ -186,11 +186,40 @@ static clv_status apply(composite *next, const composite *in, const clvi_conv *l
     next->stride_w = in->stride_w * link->sw;
     next->origin_h = in->origin_h - in->stride_h * link->pt;
     next->origin_w = in->origin_w - in->stride_w * link->pl;
+    next->lost_h = in->lost_h + in->stride_h * (link->dh * (link->kh - 1) - link->pt - link->pb);
+    next->lost_w = in->lost_w + in->stride_w * (link->dw * (link->kw - 1) - link->pl - link->pr);
     for (size_t o = 0; o < next->o; o++)
         if ((st = apply_output(next, in, o, link, gather, original, err)) != CLV_OK) {
             composite_free(next);
             return st;
         }
+    return CLV_OK;
+}
+
+/* w = the composite's taps where the original has them: its first tap may lie inside the original's kernel, as that of
+ * a 1x1 link without pads does. */
+static clv_status settle(double *w, const composite *c, const clvi_conv *original, clv_error *err)
+{
+    const int64_t dy = c->origin_h + original->pt, dx = c->origin_w + original->pl;
+    const bool same = c->o == (size_t)original->o && c->stride_h == original->sh && c->stride_w == original->sw &&
+                      c->lost_h == original->dh * (original->kh - 1) - original->pt - original->pb &&
+                      c->lost_w == original->dw * (original->kw - 1) - original->pl - original->pr;
+    if (!same)
+        return FAIL(err, CLV_ERR_ARG, "the chain's %zu outputs, strides or pads are not those of the original", c->o);
+    memset(w, 0, c->o * c->cg * c->kh * c->kw * sizeof *w);
+    for (size_t i = 0; i < c->o * c->cg; i++)
+        for (size_t y = 0; y < c->kh; y++)
+            for (size_t x = 0; x < c->kw; x++) {
+                const double v = c->k[(i * c->kh + y) * c->kw + x];
+                if (v == 0)
+                    continue;
+                const int64_t ty = tap_at((int64_t)y * original->dh + dy, original->dh, c->kh);
+                const int64_t tx = tap_at((int64_t)x * original->dw + dx, original->dw, c->kw);
+                if (ty < 0 || tx < 0)
+                    return FAIL(err, CLV_ERR_ARG, "the chain's pads put tap %zu, %zu outside the original's kernel", y,
+                                x);
+                w[(i * c->kh + (size_t)ty) * c->kw + (size_t)tx] = v;
+            }
     return CLV_OK;
 }
 
@@ -205,13 +234,7 @@ clv_status clvi_chain_expand(const clvi_chain *chain, const clvi_conv *original,
             return st;
         now = next;
     }
-    const bool same = now.o == (size_t)original->o && now.stride_h == original->sh && now.stride_w == original->sw &&
-                      now.origin_h == -original->pt && now.origin_w == -original->pl;
-    if (same)
-        memcpy(w, now.k, now.o * now.cg * now.kh * now.kw * sizeof *w);
-    const size_t outputs = now.o;
+    const clv_status st = settle(w, &now, original, err);
     composite_free(&now);
-    return same ? CLV_OK
-                : FAIL(err, CLV_ERR_ARG, "the chain's %zu outputs, strides or pads are not those of the original",
-                       outputs);
+    return st;
 }

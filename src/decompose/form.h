@@ -31,7 +31,8 @@ typedef struct clvi_chain {
     /* NULL, or [link[i].c] indices (arena-owned): before link i its input's channels are gathered, new channel j = old
      * channel gather[i][j] (ONNX Gather on axis 1). Uneven multipliers need it: ONNX wants the same number of filters
      * in each group, so an input channel with m filters is repeated m times and the depthwise link has one filter each.
-     * A channel with no filter does not occur in the list. */
+     * A channel with no filter does not occur in the list. An empty list (link[i].c = 0) makes a link that reads
+     * nothing: its bias, for every pixel (w and gather are then pointers to nothing). */
     const int32_t *gather[CLVI_MAX_LINKS];
 } clvi_chain;
 
@@ -50,7 +51,7 @@ bool clvi_method_parse(const char *name, clvi_method *out);
 typedef struct clvi_fit_opts {
     clvi_method method;
     double multiplier;  /* depthwise: mean number of filters per input channel, > 0; other forms: see `size` */
-    int64_t size;       /* channel: inner channels r; bottleneck: R; 0: not given */
+    int64_t size;       /* channel: inner channels r; bottleneck: R; prune: kept channels; 0: not given */
     bool uneven;        /* depthwise: filters shared out unevenly over the channels, at the same total */
     double ridge;       /* lambda relative to tr(S)/q, default 1e-3 */
     int max_iterations; /* L-BFGS, default 200 */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rewrites that need to know shapes or values: constant folding, BatchNorm folding. Both end with clvi_pass_dead_code.
+/* Rewrites that need to know shapes or values: folding of constants and of BatchNorm, channels that nobody reads,
+ * convolutions that make a constant. All end with clvi_pass_dead_code.
  *
  * Each works on a copy and takes the graph's place only when it succeeded, so a pass never half-applies. Value ids and
  * the names of what stays are kept; pointers into the graph (nodes, tensors, names) that were taken before are invalid
@@ -25,5 +26,19 @@ clv_status clvi_pass_fold_constants(clvi_graph *graph, clv_error *err);
  * to the weights' type. The node takes over the BatchNorm's output. Weights that others use too are copied. What does
  * not fit (another reader, a graph output between, values not constant, results not finite) stays as it is. */
 clv_status clvi_pass_fold_batchnorm(clvi_graph *graph, clv_error *err);
+
+/* Channels that no reader wants are not computed: where all that is read of a value passes through Gathers along axis 1
+ * with constant lists, what makes the value makes only what they take. Upwards through elementwise operators (with
+ * their constants for each channel: PRelu, BatchNormalization), pooling, sums and concatenations, into Conv,
+ * ConvTranspose and depthwise Conv with constant weights; a depthwise Conv whose input keeps more channels gets a
+ * Gather before it. A Gather that has nothing left to do goes. One that repeats channels stays, over a smaller input:
+ * computing a channel twice costs more than copying it. Grouped convolutions, graph outputs and operators that may look
+ * at every channel need all of theirs. The results are those of before within rounding. */
+clv_status clvi_pass_prune_channels(clvi_graph *graph, clv_error *err);
+
+/* A Conv whose weights are all zero makes its bias at every pixel. Where its result goes only into Adds whose other
+ * operand is computed and has its shape, under every binding of symbolic dimensions, the Adds get the bias itself,
+ * [1, O, 1, ...]. A NaN or infinity in the Conv's input then no longer reaches the sum. */
+clv_status clvi_pass_absorb_constants(clvi_graph *graph, clv_error *err);
 
 #endif

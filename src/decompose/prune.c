@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Channel pruning with regression onto the survivors: the same convolution over fewer of its input channels.
+ *
+ *   W^ = H_:R (S_RR)^-1 on the kept columns R, zero elsewhere: the optimum for these channels.
+ *
+ * size: kept channels, the same number in each group; K o / groups multiply-adds each and output position. Which ones
+ * is found by backward elimination (prune.h); He, Zhang and Sun (ICCV 2017) choose them by a lasso instead. The chain
+ * gathers the kept channels; what made the others need not compute them (clvi_pass_prune_channels). */
+#include "decompose/prune.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "linalg/factor.h"
+#include "linalg/matrix.h"
+#include "linalg/regress.h"
+
+extern const clvi_form clvi_form_prune;
+
+/* The elimination at work. Kept channels stand at slots 0 .. n-1; matrices hold slots in order, with full strides. */
+typedef struct elimination {
+    const clvi_group *g;
+    bool data;
+    size_t n;        /* channels left */
+    size_t *channel; /* [c] of each slot */
+    double *a;       /* [q, q] inverse of S over the slots; NULL without data: the identity */
+    double *w;       /* [n, q] the regression */
+    double *loss;    /* [c] of removing each slot; NaN: its block is not positive definite */
+    double *block;   /* [c, K, K] Cholesky factor of each slot's block of a */
+    double *scaled;  /* [c, n, K] W_B L^-T */
+    double *z;       /* [q, K] A_:B L^-T */
+} elimination;
+
+static void elimination_free(elimination *e)
+{
+    clvi_free(e->channel);
+    clvi_free(e->a);
+    clvi_free(e->w);
+    clvi_free(e->loss);
+    clvi_free(e->block);
+    clvi_free(e->scaled);
+    clvi_free(e->z);
+    *e = (elimination){0};
+}
+
+static clv_status elimination_create(elimination *e, const clvi_group *g, bool data, clv_error *err)
+{
+    const size_t q = g->q, c = g->c, k = g->k;
+    clv_status st = CLV_OK;
+    *e = (elimination){.g = g, .data = data, .n = c};
+    e->channel = clvi_alloc_array(c, sizeof *e->channel);
+    e->w = clvi_alloc_array(g->n, q * sizeof *e->w);
+    e->loss = clvi_alloc_array(c, sizeof *e->loss);
+    e->block = clvi_alloc_array(c, k * k * sizeof *e->block);
+    e->scaled = clvi_alloc_array(c, g->n * k * sizeof *e->scaled);
+    e->z = clvi_alloc_array(q, k * sizeof *e->z);
+    double *s = data ? clvi_alloc_array(q, q * sizeof *s) : NULL;
+    if (data)
+        e->a = clvi_calloc(q, q * sizeof *e->a);
+    if (!e->channel || !e->w || !e->loss || !e->block || !e->scaled || !e->z || (data && (!e->a || !s))) {
+        st = FAIL(err, CLV_ERR_NOMEM, "elimination of %zu channels", c);
+        goto out;
+    }
+    for (size_t i = 0; i < c; i++)
+        e->channel[i] = i;
+    if (!data) {
+        memcpy(e->w, g->w, g->n * q * sizeof *e->w);
+        goto out;
+    }
+    memcpy(s, g->s, q * q * sizeof *s);
+    for (size_t j = 0; j < q; j++)
+        e->a[j * q + j] = 1;
+    if ((st = clvi_solve_spd(g->pool, s, q, e->a, q, err)) != CLV_OK)
+        goto out;
+    clvi_mirror_lower(e->a, q, q);
+    clvi_gemm(g->pool, (clvi_out){e->w, q}, 0, 1, clvi_view_of(g->h, g->n, q, q), clvi_view_of(e->a, q, q, q));
+out:
+    clvi_free(s);
+    if (st != CLV_OK)
+        elimination_free(e);
+    return st;
+}
+
+/* loss = |W_B L^-T|^2 with A_BB = L L^T; `scaled` keeps the product. */
+static void price_slot(void *arg, size_t i, int worker)
+{
+    const elimination *e = arg;
+    const clvi_group *g = e->g;
+    const size_t k = g->k, q = g->q;
+    double *scaled = e->scaled + i * g->n * k, *l = e->block + i * k * k, sum = 0;
+    (void)worker;
+    for (size_t r = 0; r < g->n; r++)
+        memcpy(scaled + r * k, e->w + r * q + i * k, k * sizeof *scaled);
+    if (e->data) {
+        for (size_t r = 0; r < k; r++)
+            memcpy(l + r * k, e->a + (i * k + r) * q + i * k, k * sizeof *l);
+        if (clvi_cholesky(l, k, k, NULL) != CLV_OK) {
+            e->loss[i] = (double)NAN;
+            return;
+        }
+        clvi_solve_lower_right(clvi_view_of(l, k, k, k), true, (clvi_out){scaled, k}, g->n);
+    }
+    for (size_t j = 0; j < g->n * k; j++)
+        sum += scaled[j] * scaled[j];
+    e->loss[i] = sum;
+}
+
+/* The slot of least loss, of equals the one with the lowest channel; n: none is a number. */
+static size_t cheapest(const elimination *e)
+{
+    size_t best = e->n;
+    for (size_t i = 0; i < e->n; i++)
+        if (!isnan(e->loss[i]) && (best == e->n || e->loss[i] < e->loss[best] ||
+                                   (e->loss[i] == e->loss[best] && e->channel[i] < e->channel[best])))
+            best = i;
+    return best;
+}
+
+/* Subtract what the slot explains, then let the last slot take its place. */
+static void take_out(elimination *e, size_t slot)
+{
+    const clvi_group *g = e->g;
+    const size_t k = g->k, q = g->q, left = e->n * k, last = (e->n - 1) * k, at = slot * k;
+    if (e->data) {
+        const clvi_view l = clvi_view_of(e->block + slot * k * k, k, k, k), z = clvi_view_of(e->z, left, k, k);
+        for (size_t j = 0; j < left; j++)
+            memcpy(e->z + j * k, e->a + j * q + at, k * sizeof *e->z);
+        clvi_solve_lower_right(l, true, (clvi_out){e->z, k}, left);
+        clvi_gemm(g->pool, (clvi_out){e->w, q}, 1, -1, clvi_view_of(e->scaled + slot * g->n * k, g->n, k, k),
+                  clvi_transposed(z));
+        clvi_syrk(g->pool, (clvi_out){e->a, q}, 1, -1, z);
+        for (size_t r = 0; r < k; r++)
+            memmove(e->a + (at + r) * q, e->a + (last + r) * q, left * sizeof *e->a);
+        for (size_t r = 0; r < left; r++)
+            memmove(e->a + r * q + at, e->a + r * q + last, k * sizeof *e->a);
+    }
+    for (size_t r = 0; r < g->n; r++)
+        memmove(e->w + r * q + at, e->w + r * q + last, k * sizeof *e->w);
+    e->channel[slot] = e->channel[--e->n];
+}
+
+/* The objective at W^ = W*: total - tr W* H^T; without data the weights themselves, which lose nothing. */
+static double least_objective(const elimination *e)
+{
+    const clvi_group *g = e->g;
+    const clvi_view w = clvi_view_of(e->w, g->n, g->q, g->q);
+    return e->data ? g->total - clvi_dot(w, clvi_view_of(g->h, g->n, g->q, g->q)) : 0;
+}
+
+clv_status clvi_prune_order(const clvi_group *g, bool data, size_t keep, size_t *removed, double *objective,
+                            clv_error *err)
+{
+    elimination e;
+    clv_status st = CLV_OK;
+    TRY(elimination_create(&e, g, data, err));
+    double now = least_objective(&e);
+    for (size_t step = 0; e.n > keep; step++) {
+        clvi_pool_run(g->pool, e.n, price_slot, &e);
+        const size_t slot = cheapest(&e);
+        if (slot == e.n) {
+            st = FAIL(err, CLV_ERR_NUMERIC,
+                      "none of %zu channels can be taken out: their moments are too close to singular", e.n);
+            break;
+        }
+        now += e.loss[slot];
+        removed[step] = e.channel[slot];
+        objective[step] = now;
+        take_out(&e, slot);
+    }
+    elimination_free(&e);
+    return st;
+}
+
+static const char *refuses(const clvi_conv *v)
+{
+    if (v->c / v->groups < 2)
+        return "each output reads one input channel alone";
+    return NULL;
+}
+
+static int64_t kept(const clvi_conv *v, const clvi_fit_opts *opts)
+{
+    const int64_t size = clvi_fit_size(v, opts, v->o / v->groups * v->kh * v->kw);
+    return opts->size == 0 && size > v->c ? v->c : size > v->c ? 0 : size;
+}
+
+static int64_t macs(const clvi_conv *v, const clvi_fit_opts *opts)
+{
+    return kept(v, opts) * (v->o / v->groups) * v->kh * v->kw;
+}
+
+/* list[keep]: the channels that stay, ascending. */
+static clv_status choose(int32_t *list, const clvi_group *g, bool data, size_t keep, clv_error *err)
+{
+    const size_t gone = g->c - keep;
+    size_t *removed = clvi_alloc_array(gone ? gone : 1, sizeof *removed), n = 0;
+    double *objective = clvi_alloc_array(gone ? gone : 1, sizeof *objective);
+    bool *out = clvi_calloc(g->c, sizeof *out);
+    clv_status st = removed && objective && out ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "choice among %zu channels", g->c);
+    if (st == CLV_OK && gone)
+        st = clvi_prune_order(g, data, keep, removed, objective, err);
+    if (st == CLV_OK) {
+        for (size_t i = 0; i < gone; i++)
+            out[removed[i]] = true;
+        for (size_t i = 0; i < g->c; i++)
+            if (!out[i])
+                list[n++] = (int32_t)i;
+    }
+    clvi_free(removed);
+    clvi_free(objective);
+    clvi_free(out);
+    return st;
+}
+
+/* w[n, keep K]: the regression onto these channels, from the moments anew, so that no downdate's rounding is in it. */
+static clv_status regress(float *w, const clvi_group *g, bool data, const int32_t *list, size_t keep, clv_error *err)
+{
+    const size_t k = g->k, p = keep * k, q = g->q;
+    double *s = data ? clvi_alloc_array(p, p * sizeof *s) : NULL, *x = clvi_alloc_array(g->n, p * sizeof *x);
+    const double *from = data ? g->h : g->w;
+    clv_status st = x && (!data || s) ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "regression on %zu inputs", p);
+    if (st != CLV_OK)
+        goto out;
+    for (size_t i = 0; i < keep; i++) {
+        const size_t at = (size_t)list[i] * k;
+        for (size_t r = 0; r < g->n; r++)
+            memcpy(x + r * p + i * k, from + r * q + at, k * sizeof *x);
+        for (size_t j = 0; data && j < keep; j++)
+            for (size_t r = 0; r < k; r++)
+                memcpy(s + (i * k + r) * p + j * k, g->s + (at + r) * q + (size_t)list[j] * k, k * sizeof *s);
+    }
+    if (data && (st = clvi_solve_spd(g->pool, s, p, x, g->n, err)) != CLV_OK)
+        goto out;
+    for (size_t j = 0; j < g->n * p; j++)
+        w[j] = (float)x[j];
+out:
+    clvi_free(s);
+    clvi_free(x);
+    return st;
+}
+
+static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covariance *cov, const clvi_fit_opts *opts,
+                      clvi_arena *arena, clv_context *context, clv_error *err)
+{
+    *out = (clvi_fit){0};
+    TRY(clvi_conv_check(conv, err));
+    const int64_t all = kept(conv, opts);
+    const size_t c = (size_t)(conv->c / conv->groups), n = (size_t)(conv->o / conv->groups);
+    const bool data = opts->method != CLVI_METHOD_SVD;
+    if (all == 0)
+        return FAIL(err, CLV_ERR_ARG, "%lld of %zu input channels in each of %lld groups", (long long)opts->size, c,
+                    (long long)conv->groups);
+    if (data && !cov)
+        return FAIL(err, CLV_ERR_ARG, "method %s needs statistics", clvi_method_name(opts->method));
+    const size_t keep = (size_t)(all / conv->groups), row = keep * (size_t)(conv->kh * conv->kw);
+    float *w = clvi_arena_calloc(arena, (size_t)conv->o, row * sizeof *w);
+    int32_t *list = clvi_arena_calloc(arena, (size_t)all, sizeof *list);
+    if (!w || !list)
+        return FAIL(err, CLV_ERR_NOMEM, "weights of %lld kept channels", (long long)all);
+    for (size_t g = 0; g < (size_t)conv->groups; g++) {
+        clvi_group group;
+        TRY(clvi_group_create(&group, conv, g, cov ? &cov[g] : NULL, opts->ridge, context ? context->pool : NULL, err));
+        clv_status st = choose(list + g * keep, &group, data, keep, err);
+        if (st == CLV_OK)
+            st = regress(w + g * n * row, &group, data, list + g * keep, keep, err);
+        clvi_group_free(&group);
+        TRY(st);
+        for (size_t i = 0; i < keep; i++)
+            list[g * keep + i] += (int32_t)(g * c);
+    }
+    out->chain.n = 1;
+    out->chain.link[0] = *conv;
+    out->chain.link[0].c = all;
+    out->chain.link[0].w = w;
+    out->chain.link[0].bias = NULL;
+    out->chain.gather[0] = list;
+    return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, err);
+}
+
+const clvi_form clvi_form_prune = {"prune", refuses, macs, fit};
