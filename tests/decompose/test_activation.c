@@ -185,9 +185,12 @@ static void nonsense_is_refused(void **state)
     clv_error err = {0};
     const float bad[] = {0.1F, NAN};
     const clvi_activation wrong[] = {
-        {.kind = CLVI_ACTIVATION_CLIP, .lo = 1, .hi = 0}, {.kind = CLVI_ACTIVATION_CLIP, .lo = NAN, .hi = 0},
-        {.kind = CLVI_ACTIVATION_LEAKY, .slope = NAN},    {.kind = CLVI_ACTIVATION_PRELU},
-        {.kind = CLVI_ACTIVATION_PRELU, .slopes = bad},   {.kind = (clvi_activation_kind)99},
+        {.kind = CLVI_ACTIVATION_CLIP, .lo = 1, .hi = 0},
+        {.kind = CLVI_ACTIVATION_CLIP, .lo = (double)NAN, .hi = 0},
+        {.kind = CLVI_ACTIVATION_LEAKY, .slope = (double)NAN},
+        {.kind = CLVI_ACTIVATION_PRELU},
+        {.kind = CLVI_ACTIVATION_PRELU, .slopes = bad},
+        {.kind = (clvi_activation_kind)99},
     };
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)

@@ -143,7 +143,7 @@ static void against_the_rule_and_brute_force(void **state)
 
 static void edges(void **state)
 {
-    const double a[] = {1, 0, 0}, none[] = {0, 0}, rising[] = {1, 2}, bad[] = {NAN, 0};
+    const double a[] = {1, 0, 0}, none[] = {0, 0}, rising[] = {1, 2}, bad[] = {(double)NAN, 0};
     size_t rank[2];
     double cost;
     clv_error err = {0};
@@ -153,9 +153,9 @@ static void edges(void **state)
     assert_true(rank[0] == 1 && rank[1] == 1 && cost == 2);
     assert_int_equal(clvi_greedy_rank(rank, &cost, dead, 2, 1.5, &err), CLV_ERR_BUDGET);
     assert_true(rank[0] == 1 && rank[1] == 1 && cost == 2);
-    assert_int_equal(clvi_greedy_rank(rank, &cost, dead, 2, NAN, &err), CLV_ERR_BUDGET);
+    assert_int_equal(clvi_greedy_rank(rank, &cost, dead, 2, (double)NAN, &err), CLV_ERR_BUDGET);
     assert_int_equal(clvi_greedy_rank(rank, &cost, dead, 0, 0, &err), CLV_OK);
-    const clvi_rank_layer wrong[] = {{rising, 2, 1}, {bad, 2, 1}, {a, 0, 1}, {a, 3, 0}, {a, 3, NAN}};
+    const clvi_rank_layer wrong[] = {{rising, 2, 1}, {bad, 2, 1}, {a, 0, 1}, {a, 3, 0}, {a, 3, (double)NAN}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_int_equal(clvi_greedy_rank(rank, &cost, &wrong[i], 1, 5, &err), CLV_ERR_ARG);
     for (long allowed = 0; allowed < 5; allowed++) {
