@@ -4,9 +4,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "decompose/curve.h"
 #include "search/cost.h"
-
-#define SEARCH_ITERATIONS 40 /* of L-BFGS: errors are compared, not kept */
 
 /* Shares of the original MACs at which a form is tried. */
 static const double shares[] = {0.06, 0.09, 0.13, 0.18, 0.24, 0.31, 0.4, 0.55, 0.65, 0.8};
@@ -21,54 +20,56 @@ clvi_fit_opts clvi_candidate_fit_opts(const clvi_candidate *candidate, const clv
     return opts;
 }
 
-/* The number that makes a form larger: filters per channel for depthwise, `size` for the others. */
-static void set_size(clvi_candidate *d, int64_t size)
+static bool by_multiplier(const clvi_form *form)
 {
-    if (strcmp(d->form->name, "depthwise") == 0)
-        d->multiplier = (double)size;
-    else
-        d->size = size;
+    return strcmp(form->name, "depthwise") == 0;
 }
 
-/* For each share of the original MACs the largest size within it. Sizes go in steps of `round` for each group, or of
- * one where one is already a good part of the original. */
-static void list_sizes(clvi_candidates *list, const clvi_form *form, const clvi_conv *conv,
-                       const clvi_explore_opts *opts)
+static int64_t macs_at(const clvi_form *form, const clvi_conv *conv, double size, const clvi_fit_opts *base)
+{
+    clvi_fit_opts fit = *base;
+    fit.multiplier = by_multiplier(form) ? size : 1;
+    fit.size = by_multiplier(form) ? 0 : (int64_t)size;
+    return form->macs(conv, &fit);
+}
+
+/* For each share of the original MACs the largest size within it: sizes[SHARES]. Sizes go in steps of `round` for each
+ * group, or of one where one is already a good part of the original. */
+static size_t list_sizes(double *sizes, const clvi_form *form, const clvi_conv *conv, const clvi_explore_opts *opts)
 {
     const double original = (double)clvi_conv_macs_per_pixel(conv);
-    clvi_candidate d = {.form = form, .multiplier = 1};
-    if (form->refuses(conv))
-        return;
-    set_size(&d, 1);
-    clvi_fit_opts fit = clvi_candidate_fit_opts(&d, &opts->fit);
-    const bool coarse = (double)form->macs(conv, &fit) * (double)SHARES > original;
-    const int64_t step = coarse ? 1 : opts->round * conv->groups;
+    const bool coarse = (double)macs_at(form, conv, 1, &opts->fit) * (double)SHARES > original;
+    const bool fixed = macs_at(form, conv, 2, &opts->fit) <= macs_at(form, conv, 1, &opts->fit); /* sizes are kinds */
+    const int64_t step = coarse || fixed || by_multiplier(form) ? 1 : opts->round * conv->groups;
     const int64_t most = conv->o * conv->c; /* no form gets that far; a bound all the same */
     int64_t last = 0;
-    for (size_t i = 0; i < SHARES && list->n < CLVI_CANDIDATES_MAX; i++) {
+    size_t n = 0;
+    for (size_t i = 0; i < SHARES; i++) {
         int64_t size = last;
         for (int64_t next = last + step; next <= most; next += step) {
-            set_size(&d, next);
-            fit = clvi_candidate_fit_opts(&d, &opts->fit);
-            const int64_t macs = form->macs(conv, &fit);
+            const int64_t macs = macs_at(form, conv, (double)next, &opts->fit);
             if (macs == 0 || (double)macs > shares[i] * original)
                 break;
             size = next;
         }
-        set_size(&d, size);
         if (size > last)
-            list->item[list->n++] = d;
+            sizes[n++] = (double)size;
         last = size;
     }
+    return n;
 }
 
-/* --- fitting them --------------------------------------------------------------------------------------------------
+/* --- their errors --------------------------------------------------------------------------------------------------
  */
 
+/* The curve of one form at one site. */
 typedef struct trial {
     const clvi_site *site;
+    const clvi_form *form;
     const clvi_covariance *cov;
-    clvi_candidate *candidate;
+    clvi_curve_point point[SHARES];
+    double size[SHARES];
+    size_t n;
     clv_status status;
     clv_error reason;
 } trial;
@@ -79,69 +80,101 @@ typedef struct trials {
     clv_context *context;
 } trials;
 
-static void try_candidate(void *arg, size_t index, int worker)
+static void try_form(void *arg, size_t index, int worker)
 {
     (void)worker;
     const trials *all = arg;
     trial *t = &all->t[index];
-    clvi_fit fit;
-    clvi_fit_opts opts = clvi_candidate_fit_opts(t->candidate, &all->opts->fit);
-    opts.max_iterations = SEARCH_ITERATIONS;
+    clvi_curve_job job = clvi_curve_job_default();
     clvi_arena *arena = clvi_arena_create();
-    t->status = arena ? t->candidate->form->fit(&fit, &t->site->conv, t->cov, &opts, arena, all->context, &t->reason)
-                      : FAIL(&t->reason, CLV_ERR_NOMEM, "candidate");
-    if (t->status == CLV_OK) {
-        t->candidate->error = fit.error;
-        t->candidate->macs_per_pixel = fit.macs_per_pixel;
-        t->candidate->parameters = clvi_chain_parameters(&fit.chain);
-    }
-    clvi_arena_free(arena);
+    job.form = t->form;
+    job.conv = &t->site->conv;
+    job.cov = t->cov;
+    job.fit = all->opts->fit;
+    job.fit.uneven = false;
+    job.sizes = t->size;
+    job.n = t->n;
+    t->status = arena ? clvi_curve(t->point, &job, arena, all->context, &t->reason)
+                      : FAIL(&t->reason, CLV_ERR_NOMEM, "candidates");
+    clvi_arena_free(arena); /* and the chains with it: they fit another network than the one in the making */
 }
 
-static void list_candidates(clvi_candidates *list, const clvi_site *site, const clvi_explore_opts *opts)
+/* Trials of all sites: to[n * forms]; the number that have a size. */
+static size_t list_trials(trial *to, const clvi_sites *sites, const size_t *site, clvi_covariance *const *cov, size_t n,
+                          const clvi_explore_opts *opts)
 {
-    size_t n;
-    const clvi_form *const *forms = clvi_form_all(&n);
-    list->n = 1;
-    list->item[0] = (clvi_candidate){.macs_per_pixel = clvi_conv_macs_per_pixel(&site->conv),
-                                     .parameters = clvi_conv_parameters(&site->conv)};
-    for (size_t i = 0; i < n; i++)
-        if (!opts->form || opts->form == forms[i])
-            list_sizes(list, forms[i], &site->conv, opts);
+    size_t forms, count = 0;
+    const clvi_form *const *all = clvi_form_all(&forms);
+    for (size_t k = 0; k < n; k++)
+        for (size_t i = 0; i < forms; i++) {
+            const clvi_site *s = &sites->site[site[k]];
+            trial *t = &to[count];
+            if ((opts->form && opts->form != all[i]) || all[i]->refuses(&s->conv))
+                continue;
+            *t = (trial){.site = s, .form = all[i], .cov = cov[k]};
+            t->n = list_sizes(t->size, t->form, &s->conv, opts);
+            count += t->n > 0;
+        }
+    return count;
+}
+
+static void take_curve(clvi_candidates *list, const trial *t)
+{
+    for (size_t i = 0; i < t->n && list->n < CLVI_CANDIDATES_MAX; i++) {
+        const clvi_curve_point *p = &t->point[i];
+        const bool again = i > 0 && p->macs_per_pixel == t->point[i - 1].macs_per_pixel; /* was no better */
+        if (!again)
+            list->item[list->n++] = (clvi_candidate){.form = t->form,
+                                                     .multiplier = p->fit.multiplier,
+                                                     .size = p->fit.size,
+                                                     .uneven = p->fit.uneven,
+                                                     .error = p->error,
+                                                     .macs_per_pixel = p->macs_per_pixel,
+                                                     .parameters = p->parameters};
+    }
+}
+
+/* In strips, so that progress shows and an interrupt is heard. */
+static clv_status run_trials(const trials *all, size_t count, clv_error *err)
+{
+    const size_t strip = 4 * (size_t)clvi_pool_threads(all->context->pool);
+    for (size_t at = 0; at < count; at += strip) {
+        trials some = *all;
+        some.t += at;
+        clvi_progress(all->context, "error of every form and size", (int64_t)at, (int64_t)count);
+        TRY(clvi_check_cancel(all->context, err));
+        clvi_pool_run(all->context->pool, count - at < strip ? count - at : strip, try_form, &some);
+    }
+    clvi_progress(all->context, "error of every form and size", (int64_t)count, (int64_t)count);
+    for (size_t i = 0; i < count; i++)
+        if (all->t[i].status != CLV_OK) {
+            if (err)
+                *err = all->t[i].reason;
+            return err ? clvi_fail_prefix(err, all->t[i].status, all->t[i].site->name) : all->t[i].status;
+        }
+    return CLV_OK;
 }
 
 clv_status clvi_candidates_explore(clvi_candidates *const *lists, const clvi_sites *sites, const size_t *site,
                                    clvi_covariance *const *cov, size_t n, const clvi_explore_opts *opts,
                                    clv_context *context, clv_error *err)
 {
-    size_t count = 0;
-    clv_status st = CLV_OK;
-    for (size_t k = 0; k < n; k++) {
-        list_candidates(lists[k], &sites->site[site[k]], opts);
-        count += lists[k]->n - 1;
-    }
-    trial *t = clvi_calloc(count, sizeof *t);
+    size_t forms;
+    (void)clvi_form_all(&forms);
+    trial *t = clvi_calloc(n * forms, sizeof *t);
     if (!t)
         return FAIL(err, CLV_ERR_NOMEM, "candidates of %zu convolutions", n);
-    size_t at = 0;
-    for (size_t k = 0; k < n; k++)
-        for (size_t i = 1; i < lists[k]->n; i++)
-            t[at++] = (trial){.site = &sites->site[site[k]], .cov = cov[k], .candidate = &lists[k]->item[i]};
-    /* in strips, so that progress shows and an interrupt is heard */
-    const size_t strip = 16 * (size_t)clvi_pool_threads(context->pool);
-    for (at = 0; st == CLV_OK && at < count; at += strip) {
-        clvi_progress(context, "error of every form and size", (int64_t)at, (int64_t)count);
-        if ((st = clvi_check_cancel(context, err)) != CLV_OK)
-            break;
-        trials all = {t + at, opts, context};
-        clvi_pool_run(context->pool, count - at < strip ? count - at : strip, try_candidate, &all);
+    const size_t count = list_trials(t, sites, site, cov, n, opts);
+    const trials all = {t, opts, context};
+    const clv_status st = run_trials(&all, count, err);
+    for (size_t k = 0, i = 0; st == CLV_OK && k < n; k++) {
+        const clvi_site *s = &sites->site[site[k]];
+        lists[k]->n = 1;
+        lists[k]->item[0] = (clvi_candidate){.macs_per_pixel = clvi_conv_macs_per_pixel(&s->conv),
+                                             .parameters = clvi_conv_parameters(&s->conv)};
+        for (; i < count && t[i].site == s; i++)
+            take_curve(lists[k], &t[i]);
     }
-    for (size_t i = 0; st == CLV_OK && i < count; i++)
-        if ((st = t[i].status) != CLV_OK && err) {
-            *err = t[i].reason;
-            (void)clvi_fail_prefix(err, st, t[i].site->name);
-        }
-    clvi_progress(context, "error of every form and size", (int64_t)count, (int64_t)count);
     clvi_free(t);
     return st;
 }

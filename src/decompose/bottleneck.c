@@ -15,9 +15,6 @@
 
 extern const clvi_form clvi_form_bottleneck;
 
-#define RANDOM_STARTS    2
-#define TRIAL_ITERATIONS 40 /* of each start, before the best goes on */
-
 static const char *refuses(const clvi_conv *v)
 {
     const int64_t n = v->o / v->groups, c = v->c / v->groups, k = v->kh * v->kw;
@@ -75,14 +72,38 @@ static void fill(const product *p, const clvi_cp *s, double *theta, const double
     }
 }
 
+/* Inner channels in each group of a chain to start from; 0: it is not one of at least r for this convolution. */
+static size_t start_size(const clvi_conv *v, const clvi_chain *chain, size_t r)
+{
+    const clvi_conv *reduce = &chain->link[0], *dw = &chain->link[1], *expand = &chain->link[2];
+    const int64_t all = reduce->o;
+    const bool fits = chain->n == 3 && reduce->c == v->c && reduce->groups == v->groups && all % v->groups == 0 &&
+                      dw->o == all && dw->groups == all && dw->kh == v->kh && dw->kw == v->kw && expand->o == v->o &&
+                      expand->c == all && expand->groups == v->groups && expand->kh * expand->kw == 1;
+    return fits && (size_t)(all / v->groups) >= r ? (size_t)(all / v->groups) : 0;
+}
+
+/* theta[r0, c + k] of group number `group` of a chain. */
+static void unfill(double *theta, const clvi_chain *chain, size_t group, size_t r0, size_t c, size_t k)
+{
+    for (size_t r = 0; r < r0; r++) {
+        const size_t at = group * r0 + r;
+        for (size_t i = 0; i < c; i++)
+            theta[r * (c + k) + i] = (double)chain->link[0].w[at * c + i];
+        for (size_t t = 0; t < k; t++)
+            theta[r * (c + k) + c + t] = (double)chain->link[1].w[at * k + t];
+    }
+}
+
 /* Without data the metric is the identity and the target W itself. */
-static clv_status fit_group(const product *p, const clvi_group *g, size_t r, const clvi_fit_opts *opts, int *iterations,
-                            clv_context *context, clv_error *err)
+static clv_status fit_group(const product *p, const clvi_group *g, size_t group, size_t r, size_t r0,
+                            const clvi_fit_opts *opts, int *iterations, clv_context *context, clv_error *err)
 {
     const bool data = opts->method != CLVI_METHOD_SVD;
     clvi_cp s = {0};
     clv_status st = CLV_OK;
     double *identity = NULL, *theta = clvi_alloc_array(r, (g->c + g->k) * sizeof *theta);
+    double *theta0 = clvi_alloc_array(r0, (g->c + g->k) * sizeof *theta0);
     double *pt = clvi_alloc_array(r, g->n * sizeof *pt), total = g->total;
     if (!data) {
         identity = clvi_calloc(g->q, g->q * sizeof *identity);
@@ -92,12 +113,17 @@ static clv_status fit_group(const product *p, const clvi_group *g, size_t r, con
         for (size_t j = 0; identity && j < g->q; j++)
             identity[j * g->q + j] = 1;
     }
-    if (!theta || !pt || (!data && !identity)) {
+    if (!theta || !theta0 || !pt || (!data && !identity)) {
         st = FAIL(err, CLV_ERR_NOMEM, "bottleneck of %zu channels", r);
         goto out;
     }
-    st = clvi_cp_create(&s, g, data ? g->s : identity, data ? g->h : g->w, r, err);
-    if (st == CLV_OK)
+    st = clvi_cp_create(&s, g, data ? g->s : identity, data ? g->h : g->w, r0 > r ? r0 : r, err);
+    s.r = r;
+    if (st == CLV_OK && r0 > 0) {
+        unfill(theta0, opts->start, group, r0, g->c, g->k);
+        clvi_cp_enter(&s, theta0, r0);
+        st = clvi_cp_resume(&s, total, opts, theta0, r0, theta, pt, iterations, context, err);
+    } else if (st == CLV_OK)
         st = clvi_cp_solve(&s, total, opts, theta, pt, iterations, context, err);
     if (st == CLV_OK)
         fill(p, &s, theta, pt);
@@ -105,6 +131,7 @@ static clv_status fit_group(const product *p, const clvi_group *g, size_t r, con
 out:
     clvi_free(identity);
     clvi_free(theta);
+    clvi_free(theta0);
     clvi_free(pt);
     return st;
 }
@@ -122,6 +149,10 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
                     (long long)opts->size, c, k, groups);
     if (!cov && opts->method != CLVI_METHOD_SVD)
         return FAIL(err, CLV_ERR_ARG, "method %s needs statistics", clvi_method_name(opts->method));
+    const size_t r0 = opts->start ? start_size(conv, opts->start, r) : 0;
+    if (opts->start && r0 == 0)
+        return FAIL(err, CLV_ERR_ARG, "the chain to start from is not a bottleneck of %lld channels or more",
+                    (long long)all);
     const product p = {clvi_arena_calloc(arena, (size_t)all, c * sizeof(float)),
                        clvi_arena_calloc(arena, (size_t)all, k * sizeof(float)),
                        clvi_arena_calloc(arena, (size_t)conv->o, r * sizeof(float))};
@@ -131,7 +162,7 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
         clvi_group g;
         const product own = {p.reduce + i * r * c, p.depthwise + i * r * k, p.expand + i * n * r};
         TRY(clvi_group_create(&g, conv, i, cov ? &cov[i] : NULL, opts->ridge, context ? context->pool : NULL, err));
-        const clv_status st = fit_group(&own, &g, r, opts, &out->iterations, context, err);
+        const clv_status st = fit_group(&own, &g, i, r, r0, opts, &out->iterations, context, err);
         clvi_group_free(&g);
         TRY(st);
     }

@@ -2,6 +2,7 @@
 #include "decompose/cpfit.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -213,19 +214,70 @@ static void random_start(const clvi_cp *s, double *theta, uint64_t seed, uint64_
     }
 }
 
+static double squares(const double *v, size_t n)
+{
+    return clvi_dot(clvi_view_of(v, 1, n, n), clvi_view_of(v, 1, n, n));
+}
+
 clvi_structure clvi_cp_structure(const clvi_cp *s)
 {
     return (clvi_structure){s, s->r * (s->c + s->k), project, pull};
 }
 
-clv_status clvi_cp_solve(const clvi_cp *s, double total, const clvi_fit_opts *opts, double *theta, double *pt,
+/* f does not see the lengths of q_r and d_r, but its curvature along them goes with |p_r q_r d_r|^2. With both as long
+ * as that, it is the same for all terms, which is what L-BFGS starts from. */
+static void balance(const clvi_cp *s, double *theta, const double *pt)
+{
+    const size_t row = s->c + s->k;
+    double peak = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t r = 0; r < s->r; r++) {
+            double *qr = theta + r * row, *dr = qr + s->c;
+            const double qq = sqrt(squares(qr, s->c)), dd = sqrt(squares(dr, s->k));
+            const double size = sqrt(squares(pt + r * s->n, s->n)) * qq * dd;
+            if (pass == 0)
+                peak = fmax(peak, size);
+            if (pass == 0 || !(qq > 0) || !(dd > 0) || !(peak > 0))
+                continue;
+            const double wanted = fmax(size / peak, 1e-3);
+            for (size_t i = 0; i < s->c; i++)
+                qr[i] *= wanted / qq;
+            for (size_t t = 0; t < s->k; t++)
+                dr[t] *= wanted / dd;
+        }
+}
+
+/* L-BFGS from theta, balanced first. */
+static clv_status descend(const clvi_cp *s, clvi_varpro *v, double *theta, const clvi_lbfgs_opts *opts, double *f,
+                          int *iterations, clv_context *context, clv_error *err)
+{
+    clvi_lbfgs_result result;
+    const double *solved = clvi_varpro_solve(v, theta);
+    if (solved)
+        balance(s, theta, solved);
+    TRY(clvi_varpro_minimise(v, theta, opts, &result, context, err));
+    *iterations += result.iterations;
+    *f = result.f;
+    return CLV_OK;
+}
+
+static clv_status take_solution(const clvi_cp *s, clvi_varpro *v, const double *theta, double *pt, clv_error *err)
+{
+    const double *solved = clvi_varpro_solve(v, theta);
+    if (!solved)
+        return FAIL(err, CLV_ERR_NUMERIC, "the %zu inner channels of a bottleneck became dependent", s->r);
+    memcpy(pt, solved, s->r * s->n * sizeof *pt);
+    return CLV_OK;
+}
+
+clv_status clvi_cp_solve(clvi_cp *s, double total, const clvi_fit_opts *opts, double *theta, double *pt,
                          int *iterations, clv_context *context, clv_error *err)
 {
     const size_t params = s->r * (s->c + s->k);
     const clvi_structure structure = clvi_cp_structure(s);
-    clvi_lbfgs_opts lbfgs = clvi_varpro_opts(opts->max_iterations);
-    clvi_lbfgs_result result;
-    double best = HUGE_VAL;
+    const clvi_lbfgs_opts all = clvi_varpro_opts(opts);
+    clvi_lbfgs_opts few = all;
+    double best = HUGE_VAL, f;
     clvi_varpro *v = NULL;
     clv_status st = CLV_OK;
     double *trial = clvi_alloc_array(params, sizeof *trial);
@@ -233,33 +285,84 @@ clv_status clvi_cp_solve(const clvi_cp *s, double total, const clvi_fit_opts *op
         return FAIL(err, CLV_ERR_NOMEM, "bottleneck of %zu channels", s->r);
     if ((st = clvi_varpro_create(&v, &structure, s->r, s->q, s->n, total, s->pool, err)) != CLV_OK)
         goto out;
+    if (few.max_iterations > TRIAL_ITERATIONS)
+        few.max_iterations = TRIAL_ITERATIONS;
     for (int start = 0; start <= RANDOM_STARTS; start++) {
         random_start(s, trial, opts->seed, (uint64_t)start);
         if (start == 0 && (st = spectral_start(s, trial, err)) != CLV_OK)
             goto out;
-        lbfgs.max_iterations = opts->max_iterations < TRIAL_ITERATIONS ? opts->max_iterations : TRIAL_ITERATIONS;
-        if ((st = clvi_varpro_minimise(v, trial, &lbfgs, &result, context, err)) != CLV_OK)
+        if ((st = descend(s, v, trial, &few, &f, iterations, context, err)) != CLV_OK)
             goto out;
-        *iterations += result.iterations;
-        if (result.f < best) {
-            best = result.f;
+        if (f < best) {
+            best = f;
             memcpy(theta, trial, params * sizeof *theta);
         }
     }
-    lbfgs.max_iterations = opts->max_iterations;
-    if ((st = clvi_varpro_minimise(v, theta, &lbfgs, &result, context, err)) != CLV_OK)
+    if ((st = descend(s, v, theta, &all, &f, iterations, context, err)) != CLV_OK)
         goto out;
-    *iterations += result.iterations;
-    const double *solved = clvi_varpro_solve(v, theta);
-    if (!solved) {
-        st = FAIL(err, CLV_ERR_NUMERIC, "the %zu inner channels of a bottleneck became dependent", s->r);
-        goto out;
-    }
-    memcpy(pt, solved, s->r * s->n * sizeof *pt);
+    st = take_solution(s, v, theta, pt, err);
 out:
     clvi_varpro_free(v);
     clvi_free(trial);
     return st;
+}
+
+/* theta[s->r] = the terms of theta0[r0] whose removal would lose most. */
+static clv_status reduce(clvi_cp *s, double total, const double *theta0, size_t r0, double *theta, clv_error *err)
+{
+    const size_t row = s->c + s->k, r = s->r;
+    clvi_varpro *v = NULL;
+    bool *kept = clvi_alloc_array(r0, sizeof *kept);
+    s->r = r0;
+    const clvi_structure structure = clvi_cp_structure(s);
+    clv_status st = kept ? clvi_varpro_create(&v, &structure, r0, s->q, s->n, total, s->pool, err)
+                         : FAIL(err, CLV_ERR_NOMEM, "reduction of %zu inner channels", r0);
+    if (st == CLV_OK)
+        st = clvi_varpro_reduce(v, theta0, r, kept, err);
+    for (size_t a = 0, to = 0; st == CLV_OK && a < r0; a++)
+        if (kept[a])
+            memcpy(theta + to++ * row, theta0 + a * row, row * sizeof *theta);
+    s->r = r;
+    clvi_varpro_free(v);
+    clvi_free(kept);
+    return st;
+}
+
+clv_status clvi_cp_resume(clvi_cp *s, double total, const clvi_fit_opts *opts, double *theta0, size_t r0, double *theta,
+                          double *pt, int *iterations, clv_context *context, clv_error *err)
+{
+    const clvi_lbfgs_opts lbfgs = clvi_varpro_opts(opts);
+    clvi_varpro *v = NULL;
+    double f;
+    if (r0 > s->r)
+        TRY(reduce(s, total, theta0, r0, theta, err));
+    else
+        memcpy(theta, theta0, r0 * (s->c + s->k) * sizeof *theta);
+    const clvi_structure structure = clvi_cp_structure(s);
+    TRY(clvi_varpro_create(&v, &structure, s->r, s->q, s->n, total, s->pool, err));
+    clv_status st = descend(s, v, theta, &lbfgs, &f, iterations, context, err);
+    if (st == CLV_OK)
+        st = take_solution(s, v, theta, pt, err);
+    clvi_varpro_free(v);
+    return st;
+}
+
+/* rows of x[r, .] times L[n, n]: entry t needs entries t and later alone, so it may be overwritten. */
+static void times_lower(double *x, size_t r, size_t ld, const double *l, size_t n)
+{
+    for (size_t a = 0; a < r; a++)
+        for (size_t t = 0; t < n; t++) {
+            double sum = 0;
+            for (size_t i = t; i < n; i++)
+                sum += x[a * ld + i] * l[i * n + t];
+            x[a * ld + t] = sum;
+        }
+}
+
+void clvi_cp_enter(const clvi_cp *s, double *theta, size_t r)
+{
+    times_lower(theta, r, s->c + s->k, s->lc, s->c);
+    times_lower(theta + s->c, r, s->c + s->k, s->lk, s->k);
 }
 
 void clvi_cp_leave(const clvi_cp *s, double *theta)

@@ -28,8 +28,16 @@ clvi_structure clvi_cp_structure(const clvi_cp *cp);
 
 /* The best of some starts (one from the spectrum, some random) after a few iterations each, then to the end. theta[r, c
  * + k] and pt[r, n] are written. total: as in clvi_varpro_create. *iterations grows. */
-clv_status clvi_cp_solve(const clvi_cp *cp, double total, const clvi_fit_opts *opts, double *theta, double *pt,
+clv_status clvi_cp_solve(clvi_cp *cp, double total, const clvi_fit_opts *opts, double *theta, double *pt,
                          int *iterations, clv_context *context, clv_error *err);
+
+/* The same from theta0[r0, c + k], in the space, r0 >= cp->r (destroyed): what loses least is removed first. cp was
+ * made for r0 terms at least. */
+clv_status clvi_cp_resume(clvi_cp *cp, double total, const clvi_fit_opts *opts, double *theta0, size_t r0,
+                          double *theta, double *pt, int *iterations, clv_context *context, clv_error *err);
+
+/* theta[r, c + k] into the space: q~ = Lc^T q, d~ = Lk^T d. */
+void clvi_cp_enter(const clvi_cp *cp, double *theta, size_t r);
 
 /* theta out of the space: q = Lc^-T q~, d = Lk^-T d~. */
 void clvi_cp_leave(const clvi_cp *cp, double *theta);

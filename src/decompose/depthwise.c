@@ -131,7 +131,7 @@ static clv_status try_from_best(work *w, clvi_method method, clv_error *err)
 {
     clvi_dw dw;
     clv_status st;
-    const clvi_lbfgs_opts solver = clvi_varpro_opts(w->opts->max_iterations);
+    const clvi_lbfgs_opts solver = clvi_varpro_opts(w->opts);
     TRY(copy_best(w, &dw, err));
     clvi_dw_enter(&w->space, &dw);
     if (method == CLVI_METHOD_SWEEPS)
@@ -163,7 +163,7 @@ static clv_status try_pruned(work *w, size_t *filters, clv_error *err)
 {
     const size_t cap = clvi_min_size(w->g.k, w->g.n), c = w->g.c;
     const size_t wide = clvi_min_size(cap, (size_t)ceil(OVERSIZE * (double)w->total / (double)c));
-    const clvi_lbfgs_opts solver = clvi_varpro_opts(w->opts->max_iterations);
+    const clvi_lbfgs_opts solver = clvi_varpro_opts(w->opts);
     clvi_dw dw;
     clv_status st;
     for (size_t i = 0; i < c; i++)
@@ -171,6 +171,61 @@ static clv_status try_pruned(work *w, size_t *filters, clv_error *err)
     TRY(clvi_dw_create(&dw, &w->g, filters, err));
     if ((st = clvi_dw_gsvd(&dw, &w->space, w->target, err)) != CLV_OK ||
         (st = clvi_dw_prune(&dw, &w->space, w->total, &solver, &w->iterations, w->context, err)) != CLV_OK) {
+        clvi_dw_free(&dw);
+        return st;
+    }
+    clvi_dw_leave(&w->space, &dw);
+    consider(w, &dw);
+    return CLV_OK;
+}
+
+/* Filters in each group of a chain to start from; 0: it is not one of at least `total` for this convolution. */
+static size_t start_size(const clvi_conv *v, const clvi_chain *chain, size_t total)
+{
+    const clvi_conv *dw = &chain->link[0], *pw = &chain->link[1];
+    const bool fits = chain->n == 2 && dw->kh == v->kh && dw->kw == v->kw && dw->groups == dw->c &&
+                      dw->o % v->groups == 0 && (chain->gather[0] ? dw->c == dw->o : dw->c == v->c) && pw->c == dw->o &&
+                      pw->o == v->o && pw->groups == v->groups && pw->kh * pw->kw == 1;
+    return fits && (size_t)(dw->o / v->groups) >= total ? (size_t)(dw->o / v->groups) : 0;
+}
+
+/* Group number `group` of the chain, as filters of this group's channels. CLV_ERR_ARG: some are not. */
+static clv_status unfill(clvi_dw *dw, const clvi_group *g, const clvi_chain *chain, size_t group, size_t m0,
+                         clv_error *err)
+{
+    size_t *filters = clvi_calloc(g->c, sizeof *filters), last = 0;
+    clv_status st = CLV_OK;
+    *dw = (clvi_dw){0};
+    if (!filters)
+        return FAIL(err, CLV_ERR_NOMEM, "filters of %zu channels", g->c);
+    for (size_t a = 0; a < m0 && st == CLV_OK; a++) {
+        const int32_t *gather = chain->gather[0] ? chain->gather[0] + group * m0 : NULL;
+        const size_t i = gather ? (size_t)gather[a] - group * g->c : a / (m0 / g->c);
+        if (i >= g->c || i < last || ++filters[i] > clvi_min_size(g->k, g->n))
+            st = FAIL(err, CLV_ERR_ARG, "filter %zu of the chain to start from is none of %zu channels'", a, g->c);
+        last = i;
+    }
+    if (st == CLV_OK)
+        st = clvi_dw_create(dw, g, filters, err);
+    for (size_t j = 0; j < m0 * g->k && st == CLV_OK; j++)
+        dw->d[j] = (double)chain->link[0].w[group * m0 * g->k + j];
+    for (size_t j = 0; j < m0 * g->n && st == CLV_OK; j++)
+        dw->pt[j] = (double)chain->link[1].w[(group * g->n + j % g->n) * m0 + j / g->n];
+    clvi_free(filters);
+    return st;
+}
+
+/* The joint fit from the chain given, with the filters of least loss removed: of all, or of each channel. */
+static clv_status resume(work *w, size_t group, size_t m0, clv_error *err)
+{
+    const clvi_lbfgs_opts solver = clvi_varpro_opts(w->opts);
+    clvi_dw dw;
+    TRY(unfill(&dw, &w->g, w->opts->start, group, m0, err));
+    clvi_dw_enter(&w->space, &dw);
+    clv_status st = clvi_dw_reduce(&dw, &w->space, w->total, !w->opts->uneven, w->context, err);
+    if (st == CLV_OK)
+        st = clvi_dw_joint(&dw, &w->space, &solver, NULL, &w->iterations, w->context, err);
+    if (st != CLV_OK) {
         clvi_dw_free(&dw);
         return st;
     }
@@ -203,7 +258,9 @@ static clv_status fit_work(work *w, clv_error *err)
     return st;
 }
 
-static clv_status fit_group(work *w, const clvi_conv *conv, size_t group, const clvi_covariance *cov, clv_error *err)
+/* m0: filters of the group in the chain to start from, 0: none. */
+static clv_status fit_group(work *w, const clvi_conv *conv, size_t group, size_t m0, const clvi_covariance *cov,
+                            clv_error *err)
 {
     TRY(clvi_group_create(&w->g, conv, group, cov, w->opts->ridge, w->context ? w->context->pool : NULL, err));
     w->what = clvi_alloc_array(w->g.n, w->g.q * sizeof(double));
@@ -213,8 +270,10 @@ static clv_status fit_group(work *w, const clvi_conv *conv, size_t group, const 
         w->target = clvi_alloc_array(w->g.n, w->g.q * sizeof(double));
         if (!w->target)
             return FAIL(err, CLV_ERR_NOMEM, "%zu weights", w->g.n * w->g.q);
-        TRY(clvi_group_target(&w->g, w->target, err));
         TRY(clvi_dw_space_create(&w->space, &w->g, err));
+        if (m0 > 0)
+            return resume(w, group, m0, err);
+        TRY(clvi_group_target(&w->g, w->target, err));
     }
     return fit_work(w, err);
 }
@@ -277,10 +336,14 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
         return FAIL(err, CLV_ERR_ARG, "%zu filters in each of %lld groups", total, (long long)conv->groups);
     if (!cov && opts->method != CLVI_METHOD_SVD)
         return FAIL(err, CLV_ERR_ARG, "method %s needs statistics", clvi_method_name(opts->method));
+    const bool warm = opts->start && opts->method == CLVI_METHOD_JOINT;
+    const size_t m0 = warm ? start_size(conv, opts->start, total) : 0;
+    if (warm && m0 == 0)
+        return FAIL(err, CLV_ERR_ARG, "the chain to start from is not a depthwise one of %zu filters or more", total);
     TRY(chain_create(&out->chain, &p, conv, total, arena, err));
     for (size_t g = 0; g < (size_t)conv->groups; g++) {
         work w = {.opts = opts, .total = total, .context = context};
-        const clv_status st = fit_group(&w, conv, g, cov ? &cov[g] : NULL, err);
+        const clv_status st = fit_group(&w, conv, g, m0, cov ? &cov[g] : NULL, err);
         if (st == CLV_OK)
             chain_fill(&p, &w.best, g, &even);
         out->iterations += w.iterations;

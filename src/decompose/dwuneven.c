@@ -12,7 +12,8 @@
 #include "linalg/matrix.h"
 
 #define ROUNDS           6
-#define ROUND_ITERATIONS 40 /* of L-BFGS between removals; the last fit has them all */
+#define SHRINK           0.9 /* of the filters stay in a round of removals without descent */
+#define ROUND_ITERATIONS 40  /* of L-BFGS between removals; the last fit has them all */
 
 typedef struct ranked {
     double value;
@@ -115,6 +116,51 @@ out:
     clvi_free(filters);
     clvi_free(kept);
     return st;
+}
+
+/* Whether dw has total / c filters on each channel. */
+static bool is_even(const clvi_dw *dw, size_t total)
+{
+    for (size_t i = 0; i < dw->c; i++)
+        if ((dw->first[i + 1] - dw->first[i]) * dw->c != total)
+            return false;
+    return true;
+}
+
+/* The losses of a channel's filters descend, so its first ones stay. */
+static clv_status mark_even(double *loss, const clvi_dw *dw, size_t total, clv_error *err)
+{
+    const size_t each = total / dw->c;
+    for (size_t i = 0; i < dw->c; i++) {
+        const size_t a = dw->first[i], m = dw->first[i + 1] - a;
+        if (m < each)
+            return FAIL(err, CLV_ERR_ARG, "channel %zu of the chain to start from has %zu filters of %zu", i, m, each);
+        for (size_t j = 0; j < m; j++)
+            loss[a + j] = j < each ? HUGE_VAL : 0;
+    }
+    return CLV_OK;
+}
+
+/* Uneven: in rounds, since each removal changes what the next ones cost. */
+clv_status clvi_dw_reduce(clvi_dw *dw, const clvi_dw_space *space, size_t total, bool even, clv_context *context,
+                          clv_error *err)
+{
+    const clvi_lbfgs_opts none = {.max_iterations = 0, .memory = 1, .f_target = -HUGE_VAL};
+    int iterations = 0;
+    while (even ? !is_even(dw, total) : dw->total > total) {
+        const size_t next = even ? total : clvi_max_size(total, (size_t)(SHRINK * (double)dw->total));
+        double *loss = clvi_alloc_array(dw->total, sizeof *loss);
+        if (!loss)
+            return FAIL(err, CLV_ERR_NOMEM, "losses of %zu filters", dw->total);
+        clv_status st = clvi_dw_joint(dw, space, &none, loss, &iterations, context, err);
+        if (st == CLV_OK && even)
+            st = mark_even(loss, dw, total, err);
+        if (st == CLV_OK)
+            st = keep(dw, space->g, loss, next, err);
+        clvi_free(loss);
+        TRY(st);
+    }
+    return CLV_OK;
 }
 
 clv_status clvi_dw_prune(clvi_dw *dw, const clvi_dw_space *space, size_t total, const clvi_lbfgs_opts *opts,

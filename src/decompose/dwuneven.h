@@ -3,6 +3,7 @@
 #ifndef CLVI_DECOMPOSE_DWUNEVEN_H
 #define CLVI_DECOMPOSE_DWUNEVEN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "decompose/dwfit.h"
@@ -12,6 +13,11 @@
  * W_i L_i. At most min(k, n) each; total at most c times that. */
 clv_status clvi_dw_allocate(size_t *filters, const clvi_group *g, const double *w, const clvi_dw_space *space,
                             size_t total, clv_error *err);
+
+/* Keep `total` of dw's filters (in the space), those whose removal loses most with all P refitted; even: the same
+ * number of each channel, which total is a multiple of. dw as it is when it has them already. */
+clv_status clvi_dw_reduce(clvi_dw *dw, const clvi_dw_space *space, size_t total, bool even, clv_context *context,
+                          clv_error *err);
 
 /* The joint fit of `total` filters that finds its own allocation: fit some 2.5 times as many, remove those whose loss
  * is least, refit, in ROUNDS rounds. start (in the space, may have more than `total` filters, takes) is replaced by the

@@ -56,9 +56,12 @@ typedef struct clvi_fit_opts {
     double ridge;       /* lambda relative to tr(S)/q, default 1e-3 */
     int max_iterations; /* L-BFGS, default 200 */
     uint64_t seed;      /* of random starts */
-    /* A chain that an earlier fit of the same form, size and convolution gave, where descent may start instead of at
-     * random (borrowed; NULL: none). A form whose solution is closed, or that cannot use it, ignores it. */
+    /* A chain that an earlier fit of the same form and convolution gave, where descent starts instead of at random
+     * (borrowed; NULL: none). It has this size or a larger one: then what loses least is removed from it first, by the
+     * exact loss of each removal. The regularised objective never rises above the start's (that of what is left of it).
+     * CLV_ERR_ARG: of another form or convolution, or smaller. A form or method whose solution is closed ignores it. */
     const clvi_chain *start;
+    double tolerance; /* L-BFGS stops when five iterations together lower the error by less than this share, 1e-6 */
 } clvi_fit_opts;
 
 clvi_fit_opts clvi_fit_opts_default(void);
@@ -93,6 +96,11 @@ int64_t clvi_conv_macs_per_pixel(const clvi_conv *conv); /* o * c/groups * kh * 
 /* The single convolution that a chain equals (links multiplied out, float64): w[o, c/groups, kh, kw] of the original's
  * shape. For tests and error figures. */
 clv_status clvi_chain_expand(const clvi_chain *chain, const clvi_conv *original, double *w, clv_error *err);
+
+/* A copy whose weights live in arena. Gives. */
+clv_status clvi_chain_copy(clvi_chain *out, const clvi_chain *chain, clvi_arena *arena, clv_error *err);
+
+int64_t clvi_chain_parameters(const clvi_chain *chain); /* weights and biases of all links */
 
 /* The exact error of any replacement: e(W^) = tr T - 2 tr(W^ H^T) + tr(W^ S W^T), relative to tr T; what[n, q] of one
  * group. */

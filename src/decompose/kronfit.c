@@ -9,7 +9,8 @@
 #include "linalg/matrix.h"
 #include "linalg/regress.h"
 
-#define TRIAL_ITERATIONS 15 /* of each start, before the better goes on */
+#define TRIAL_ITERATIONS 15   /* of each start, before the better goes on */
+#define SMALLEST         1e-6 /* share of the first row's energy that a row is taken to carry at least */
 
 void clvi_kron_free(clvi_kron *k)
 {
@@ -119,6 +120,18 @@ static clv_status regress(const clvi_kron *k, double *target, clv_error *err)
     return st;
 }
 
+/* f depends on the span of V's rows alone, but its curvature along a row goes with the square of what the row carries
+ * over its length: with rows as long as what they carry it is the same for all, which is what L-BFGS starts from.
+ * energy[r]: squares, descending. */
+static void balance(const clvi_kron *k, double *v, const double *energy)
+{
+    for (size_t a = 0; a < k->r; a++) {
+        const double size = energy[0] > 0 ? sqrt(fmax(energy[a] / energy[0], SMALLEST)) : 1;
+        for (size_t i = 0; i < k->d; i++)
+            v[a * k->d + i] *= size;
+    }
+}
+
 clv_status clvi_kron_start(const clvi_kron *k, int number, double *v, clv_error *err)
 {
     const size_t d = k->d, q = k->q, n = k->n, width = q + n;
@@ -137,10 +150,64 @@ clv_status clvi_kron_start(const clvi_kron *k, int number, double *v, clv_error 
     for (size_t x = 0; x < k->p; x++)
         clvi_syrk(k->pool, (clvi_out){square, d}, x > 0, 1, clvi_transposed(clvi_view_of(target + x * d, n, d, q)));
     clvi_mirror_lower(square, d, d);
-    if ((st = clvi_eigh(square, values, d, err)) == CLV_OK)
-        memcpy(v, square, k->r * d * sizeof *v);
+    if ((st = clvi_eigh(square, values, d, err)) != CLV_OK)
+        goto out;
+    memcpy(v, square, k->r * d * sizeof *v);
+    balance(k, v, values);
 out:
     clvi_free(target);
+    clvi_free(square);
+    clvi_free(values);
+    return st;
+}
+
+/* In place: column t needs columns t and later alone. */
+void clvi_kron_enter(const clvi_kron *k, double *a, size_t r)
+{
+    const size_t d = k->d;
+    for (size_t row = 0; row < r; row++)
+        for (size_t t = 0; t < d; t++) {
+            double sum = 0;
+            for (size_t i = t; i < d; i++)
+                sum += a[row * d + i] * k->l[i * d + t];
+            a[row * d + t] = sum;
+        }
+}
+
+/* V = R Q with orthonormal rows Q, R lower triangular; then the stacked P R = A, and the leading eigenvectors U of A^T
+ * A give the rows U^T Q. Rows that have become dependent are told apart by a ridge at the level of rounding. */
+clv_status clvi_kron_reduce(const clvi_kron *k, const clvi_kron_warm *warm, double *v, clv_error *err)
+{
+    const size_t r = warm->r, d = k->d, n = k->n, p = k->p;
+    double *q = clvi_alloc_array(r, d * sizeof *q), *lower = clvi_calloc(r, r * sizeof *lower);
+    double *a = clvi_alloc_array(r, n * sizeof *a), *square = clvi_alloc_array(r, r * sizeof *square);
+    double *values = clvi_alloc_array(r, sizeof *values);
+    clv_status st = CLV_OK;
+    if (!q || !lower || !a || !square || !values) {
+        st = FAIL(err, CLV_ERR_NOMEM, "start of %zu channels from %zu", k->r, r);
+        goto out;
+    }
+    memcpy(q, warm->v, r * d * sizeof *q);
+    clvi_kron_enter(k, q, r);
+    clvi_syrk_lower(k->pool, (clvi_out){lower, r}, 0, 1, clvi_view_of(q, r, d, d));
+    for (size_t i = 0; i < r; i++)
+        lower[i * r + i] = lower[i * r + i] > 0 ? lower[i * r + i] * (1 + 1e-12) : 1;
+    if ((st = clvi_cholesky(lower, r, r, err)) != CLV_OK)
+        goto out;
+    const clvi_view l = clvi_view_of(lower, r, r, r);
+    clvi_solve_lower(k->pool, l, false, (clvi_out){q, d}, d);
+    for (size_t x = 0; x < p; x++) { /* A^T = R^T P^T, block by block */
+        clvi_gemm(k->pool, (clvi_out){a, n}, 0, 1, clvi_transposed(l), clvi_view_of(warm->pt + x * r * n, r, n, n));
+        clvi_syrk(k->pool, (clvi_out){square, r}, x > 0, 1, clvi_view_of(a, r, n, n));
+    }
+    if ((st = clvi_eigh(square, values, r, err)) != CLV_OK)
+        goto out;
+    clvi_gemm(k->pool, (clvi_out){v, d}, 0, 1, clvi_view_of(square, k->r, r, r), clvi_view_of(q, r, d, d));
+    balance(k, v, values);
+out:
+    clvi_free(q);
+    clvi_free(lower);
+    clvi_free(a);
     clvi_free(square);
     clvi_free(values);
     return st;
@@ -187,19 +254,19 @@ static clv_status best_start(const clvi_kron *k, clvi_varpro *varpro, const clvi
     return st;
 }
 
-clv_status clvi_kron_solve(const clvi_kron *k, size_t rank, const clvi_fit_opts *opts, double *v, double *pt,
-                           int *iterations, clv_context *context, clv_error *err)
+clv_status clvi_kron_solve(const clvi_kron *k, size_t rank, const clvi_fit_opts *opts, const clvi_kron_warm *warm,
+                           double *v, double *pt, int *iterations, clv_context *context, clv_error *err)
 {
     const clvi_structure structure = clvi_kron_structure(k);
-    const clvi_lbfgs_opts solver = clvi_varpro_opts(opts->max_iterations);
+    const clvi_lbfgs_opts solver = clvi_varpro_opts(opts);
     clvi_lbfgs_result result;
     clvi_varpro *varpro = NULL;
     clv_status st;
     TRY(clvi_varpro_create(&varpro, &structure, k->p * k->r, k->q, k->n, k->total, k->pool, err));
     if (rank > 0 && (st = clvi_varpro_limit_rank(varpro, rank, err)) != CLV_OK)
         goto out;
-    if ((st = best_start(k, varpro, &solver, v, iterations, context, err)) != CLV_OK ||
-        (st = clvi_varpro_minimise(varpro, v, &solver, &result, context, err)) != CLV_OK)
+    st = warm ? clvi_kron_reduce(k, warm, v, err) : best_start(k, varpro, &solver, v, iterations, context, err);
+    if (st != CLV_OK || (st = clvi_varpro_minimise(varpro, v, &solver, &result, context, err)) != CLV_OK)
         goto out;
     *iterations += result.iterations;
     const double *solved = clvi_varpro_solve(varpro, v);

@@ -36,10 +36,24 @@ clvi_structure clvi_kron_structure(const clvi_kron *k);
 #define CLVI_KRON_STARTS 2
 clv_status clvi_kron_start(const clvi_kron *k, int number, double *v, clv_error *err);
 
-/* P of rank at most `rank` (0: any). The better of the starts after a few iterations each, then to the end. v[r, d],
+/* v[r, d] into the space: V~ = V L. */
+void clvi_kron_enter(const clvi_kron *k, double *v, size_t r);
+
+/* An earlier solution to start from, out of the space: V[r, d], r >= that of the problem, and P^T[p r, n]; borrowed. */
+typedef struct clvi_kron_warm {
+    size_t r;
+    const double *v, *pt;
+} clvi_kron_warm;
+
+/* v[k->r, d] in the space: the rows that span what warm gives best, P (I_p (x) V) stacked over the blocks and cut off
+ * in the averaged metric; each as long as its singular value. */
+clv_status clvi_kron_reduce(const clvi_kron *k, const clvi_kron_warm *warm, double *v, clv_error *err);
+
+/* P of rank at most `rank` (0: any). From warm (NULL: the better of the starts after a few iterations each) to the end.
+ * v[r, d],
  * out of the space and with rows of unit length, and pt[p r, n] = P^T, row x r + a for row a of V at x, are written.
  * *iterations grows. */
-clv_status clvi_kron_solve(const clvi_kron *k, size_t rank, const clvi_fit_opts *opts, double *v, double *pt,
-                           int *iterations, clv_context *context, clv_error *err);
+clv_status clvi_kron_solve(const clvi_kron *k, size_t rank, const clvi_fit_opts *opts, const clvi_kron_warm *warm,
+                           double *v, double *pt, int *iterations, clv_context *context, clv_error *err);
 
 #endif

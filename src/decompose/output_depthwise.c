@@ -232,12 +232,73 @@ out:
     return st;
 }
 
-/* q[n, m, c]: of each output the better start after a few iterations, then all to the end. Leaves p->d for it. */
+/* Filters for each output of a chain to start from; 0: it is not one of at least m for this convolution. */
+static size_t start_size(const clvi_conv *v, const clvi_chain *chain, size_t m)
+{
+    const clvi_conv *first = &chain->link[0], *second = &chain->link[1];
+    const bool fits = chain->n == 2 && first->c == v->c && first->groups == v->groups && first->kh * first->kw == 1 &&
+                      first->o % v->o == 0 && second->c == first->o && second->o == v->o && second->groups == v->o &&
+                      second->kh == v->kh && second->kw == v->kw;
+    return fits && (size_t)(first->o / v->o) >= m ? (size_t)(first->o / v->o) : 0;
+}
+
+/* q[n, m, c] from group number `group` of a chain with m0 filters for each output, in the space: the leading right
+ * singular vectors of each output's kernel [t, c], as long as their singular values. */
+static clv_status resume(const problem *p, const clvi_chain *chain, size_t group, size_t m0, double *q, clv_error *err)
+{
+    const size_t c = p->c, t = p->t, rank = clvi_min_size(c, t);
+    double *rows = clvi_alloc_array(m0, c * sizeof *rows), *kernels = clvi_alloc_array(m0, t * sizeof *kernels);
+    double *whole = clvi_alloc_array(t, c * sizeof *whole), *u = clvi_alloc_array(t, rank * sizeof *u);
+    double *values = clvi_alloc_array(rank, sizeof *values), *vt = clvi_alloc_array(rank, c * sizeof *vt);
+    clv_status st = CLV_OK;
+    if (!rows || !kernels || !whole || !u || !values || !vt)
+        st = FAIL(err, CLV_ERR_NOMEM, "start from %zu filters for each output", m0);
+    for (size_t o = 0; o < p->n && st == CLV_OK; o++) {
+        const size_t at = (group * p->n + o) * m0;
+        for (size_t j = 0; j < m0 * c; j++)
+            rows[j] = (double)chain->link[0].w[at * c + j];
+        for (size_t j = 0; j < m0 * t; j++)
+            kernels[j] = (double)chain->link[1].w[at * t + j];
+        clvi_kron_enter(&p->k, rows, m0);
+        clvi_gemm(NULL, (clvi_out){whole, c}, 0, 1, clvi_transposed(clvi_view_of(kernels, m0, t, t)),
+                  clvi_view_of(rows, m0, c, c));
+        st = clvi_svd(whole, t, c, u, values, vt, err);
+        for (size_t j = 0; j < p->m * c && st == CLV_OK; j++)
+            q[o * p->m * c + j] = vt[j] * (values[0] > 0 ? fmax(values[j / c] / values[0], 1e-3) : 1);
+    }
+    clvi_free(rows);
+    clvi_free(kernels);
+    clvi_free(whole);
+    clvi_free(u);
+    clvi_free(values);
+    clvi_free(vt);
+    return st;
+}
+
+/* L-BFGS over all outputs to the end. Leaves p->d for it. */
+static clv_status descend(problem *p, double *q, const clvi_fit_opts *opts, int *iterations, clv_context *context,
+                          clv_error *err)
+{
+    const size_t params = p->n * p->m * p->c;
+    const clvi_lbfgs_opts solver = clvi_varpro_opts(opts);
+    clvi_lbfgs_result result;
+    double *grad = clvi_alloc_array(params, sizeof *grad);
+    if (!grad)
+        return FAIL(err, CLV_ERR_NOMEM, "%zu filters on each of %zu outputs", p->m, p->n);
+    clv_status st = clvi_lbfgs(q, params, evaluate, p, &solver, &result, context, err);
+    *iterations += result.iterations;
+    if (st == CLV_OK && !isfinite(evaluate(p, q, grad)))
+        st = FAIL(err, CLV_ERR_NUMERIC, "the %zu filters of an output became dependent", p->m);
+    clvi_free(grad);
+    return st;
+}
+
+/* q[n, m, c]: of each output the better start after a few iterations, then all to the end. */
 static clv_status solve(problem *p, double *q, const clvi_fit_opts *opts, int *iterations, clv_context *context,
                         clv_error *err)
 {
     const size_t own = p->m * p->c, params = p->n * own;
-    clvi_lbfgs_opts solver = clvi_varpro_opts(opts->max_iterations), few = solver;
+    clvi_lbfgs_opts few = clvi_varpro_opts(opts);
     clvi_lbfgs_result result;
     clv_status st = CLV_OK;
     double *trial = clvi_alloc_array(2, params * sizeof *trial), *best = clvi_calloc(p->n, sizeof *best);
@@ -260,11 +321,7 @@ static clv_status solve(problem *p, double *q, const clvi_fit_opts *opts, int *i
                 memcpy(q + o * own, trial + o * own, own * sizeof *q);
             }
     }
-    if ((st = clvi_lbfgs(q, params, evaluate, p, &solver, &result, context, err)) != CLV_OK)
-        goto out;
-    *iterations += result.iterations;
-    if (!isfinite(evaluate(p, q, grad)))
-        st = FAIL(err, CLV_ERR_NUMERIC, "the %zu filters of an output became dependent", p->m);
+    st = descend(p, q, opts, iterations, context, err);
 out:
     clvi_free(trial);
     clvi_free(best);
@@ -285,8 +342,13 @@ static void fill(float *pointwise, float *kernels, const problem *p, double *q)
     }
 }
 
-static clv_status fit_group(float *pointwise, float *kernels, const clvi_group *g, size_t m, const clvi_fit_opts *opts,
-                            int *iterations, clv_context *context, clv_error *err)
+/* Where a group is to be found in the chain to start from; m0 = 0: there is none. */
+typedef struct origin {
+    size_t group, m0;
+} origin;
+
+static clv_status fit_group(float *pointwise, float *kernels, const clvi_group *g, size_t m, origin from,
+                            const clvi_fit_opts *opts, int *iterations, clv_context *context, clv_error *err)
 {
     problem p;
     double *q = clvi_alloc_array(g->n * m, g->c * sizeof *q);
@@ -294,7 +356,10 @@ static clv_status fit_group(float *pointwise, float *kernels, const clvi_group *
         return FAIL(err, CLV_ERR_NOMEM, "%zu filters on each of %zu outputs", m, g->n);
     clv_status st = problem_create(&p, g, m, opts->method != CLVI_METHOD_SVD, err);
     if (st == CLV_OK) {
-        st = solve(&p, q, opts, iterations, context, err);
+        st = from.m0 > 0 ? resume(&p, opts->start, from.group, from.m0, q, err)
+                         : solve(&p, q, opts, iterations, context, err);
+        if (st == CLV_OK && from.m0 > 0)
+            st = descend(&p, q, opts, iterations, context, err);
         if (st == CLV_OK)
             fill(pointwise, kernels, &p, q);
         problem_free(&p);
@@ -315,6 +380,10 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
                     c, k);
     if (!cov && opts->method != CLVI_METHOD_SVD)
         return FAIL(err, CLV_ERR_ARG, "method %s needs statistics", clvi_method_name(opts->method));
+    const size_t m0 = opts->start ? start_size(conv, opts->start, m) : 0;
+    if (opts->start && m0 == 0)
+        return FAIL(err, CLV_ERR_ARG, "the chain to start from is not an output-depthwise one of %zu filters or more",
+                    m);
     float *pointwise = clvi_arena_calloc(arena, (size_t)conv->o * m, c * sizeof(float));
     float *kernels = clvi_arena_calloc(arena, (size_t)conv->o * m, k * sizeof(float));
     if (!pointwise || !kernels)
@@ -322,8 +391,8 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
     for (size_t i = 0; i < groups; i++) {
         clvi_group g;
         TRY(clvi_group_create(&g, conv, i, cov ? &cov[i] : NULL, opts->ridge, context ? context->pool : NULL, err));
-        const clv_status st =
-            fit_group(pointwise + i * n * m * c, kernels + i * n * m * k, &g, m, opts, &out->iterations, context, err);
+        const clv_status st = fit_group(pointwise + i * n * m * c, kernels + i * n * m * k, &g, m, (origin){i, m0},
+                                        opts, &out->iterations, context, err);
         clvi_group_free(&g);
         TRY(st);
     }

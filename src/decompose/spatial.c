@@ -41,8 +41,58 @@ static int64_t macs(const clvi_conv *v, const clvi_fit_opts *opts)
     return inner(v, opts) * per_channel(v);
 }
 
+/* Inner channels in each group of a chain to start from; 0: it is not one of at least r for this convolution. */
+static size_t start_size(const clvi_conv *v, const clvi_chain *chain, size_t r)
+{
+    const clvi_conv *first = &chain->link[0], *second = &chain->link[1];
+    const int64_t g = v->groups;
+    const bool fits = chain->n == 2 && first->c == v->c && first->groups == g && first->o % g == 0 &&
+                      first->kh == v->kh && first->kw == 1 && second->o == v->o && second->c == first->o &&
+                      second->groups == g && second->kh == 1 && second->kw == v->kw;
+    return fits && (size_t)(first->o / g) >= r ? (size_t)(first->o / g) : 0;
+}
+
+/* Group number `group` of a chain: v[r0, d], pt[kw r0, n]. */
+static void unfill(double *v, double *pt, const clvi_chain *chain, size_t group, const clvi_group *g, size_t r0,
+                   size_t kw)
+{
+    const size_t d = g->q / kw;
+    const float *horizontal = chain->link[1].w + group * g->n * r0 * kw;
+    for (size_t j = 0; j < r0 * d; j++)
+        v[j] = (double)chain->link[0].w[group * r0 * d + j];
+    for (size_t i = 0; i < g->n; i++)
+        for (size_t a = 0; a < r0; a++)
+            for (size_t x = 0; x < kw; x++)
+                pt[(x * r0 + a) * g->n + i] = (double)horizontal[(i * r0 + a) * kw + x];
+}
+
+/* Where a group is to be found in the chain to start from; r0 = 0: there is none. */
+typedef struct origin {
+    size_t group, r0;
+} origin;
+
+static clv_status solve(const clvi_kron *k, const clvi_group *g, origin from, const clvi_fit_opts *opts, double *v,
+                        double *pt, int *iterations, clv_context *context, clv_error *err)
+{
+    clv_status st;
+    if (from.r0 == 0)
+        return clvi_kron_solve(k, 0, opts, NULL, v, pt, iterations, context, err);
+    double *v0 = clvi_alloc_array(from.r0, k->d * sizeof *v0),
+           *pt0 = clvi_alloc_array(k->p * from.r0, g->n * sizeof *pt0);
+    if (v0 && pt0) {
+        const clvi_kron_warm warm = {from.r0, v0, pt0};
+        unfill(v0, pt0, opts->start, from.group, g, from.r0, k->p);
+        st = clvi_kron_solve(k, 0, opts, &warm, v, pt, iterations, context, err);
+    } else {
+        st = FAIL(err, CLV_ERR_NOMEM, "spatial decomposition of %zu channels", from.r0);
+    }
+    clvi_free(v0);
+    clvi_free(pt0);
+    return st;
+}
+
 /* vertical[r, c, kh], horizontal[n, r, kw] of one group. */
-static clv_status fit_group(float *vertical, float *horizontal, const clvi_group *g, size_t r, size_t kw,
+static clv_status fit_group(float *vertical, float *horizontal, const clvi_group *g, size_t r, size_t kw, origin from,
                             const clvi_fit_opts *opts, int *iterations, clv_context *context, clv_error *err)
 {
     const size_t d = g->q / kw;
@@ -54,7 +104,7 @@ static clv_status fit_group(float *vertical, float *horizontal, const clvi_group
     if (st == CLV_OK)
         st = clvi_kron_create(&k, g, opts->method != CLVI_METHOD_SVD, kw, r, err);
     if (st == CLV_OK)
-        st = clvi_kron_solve(&k, 0, opts, v, pt, iterations, context, err);
+        st = solve(&k, g, from, opts, v, pt, iterations, context, err);
     for (size_t j = 0; st == CLV_OK && j < r * d; j++)
         vertical[j] = (float)v[j];
     for (size_t i = 0; st == CLV_OK && i < g->n; i++)
@@ -97,6 +147,10 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
                     (long long)opts->size, d, n * kw, groups);
     if (!cov && opts->method != CLVI_METHOD_SVD)
         return FAIL(err, CLV_ERR_ARG, "method %s needs statistics", clvi_method_name(opts->method));
+    const size_t r0 = opts->start ? start_size(conv, opts->start, r) : 0;
+    if (opts->start && r0 == 0)
+        return FAIL(err, CLV_ERR_ARG, "the chain to start from is not a spatial one of %lld channels or more",
+                    (long long)all);
     float *vertical = clvi_arena_calloc(arena, (size_t)all, d * sizeof(float));
     float *horizontal = clvi_arena_calloc(arena, (size_t)conv->o, r * kw * sizeof(float));
     if (!vertical || !horizontal)
@@ -104,8 +158,8 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
     for (size_t i = 0; i < groups; i++) {
         clvi_group g;
         TRY(clvi_group_create(&g, conv, i, cov ? &cov[i] : NULL, opts->ridge, context ? context->pool : NULL, err));
-        const clv_status st = fit_group(vertical + i * r * d, horizontal + i * n * r * kw, &g, r, kw, opts,
-                                        &out->iterations, context, err);
+        const clv_status st = fit_group(vertical + i * r * d, horizontal + i * n * r * kw, &g, r, kw, (origin){i, r0},
+                                        opts, &out->iterations, context, err);
         clvi_group_free(&g);
         TRY(st);
     }

@@ -13,6 +13,7 @@
 #include "decompose/group.h"
 #include "decompose/kronfit.h"
 #include "linalg/factor.h"
+#include "linalg/matrix.h"
 
 extern const clvi_form clvi_form_tucker2;
 
@@ -98,8 +99,52 @@ static clv_status split(const product *p, double *pt, size_t n, size_t k, clv_er
     return st;
 }
 
-static clv_status fit_group(const product *p, const clvi_group *g, const clvi_fit_opts *opts, int *iterations,
-                            clv_context *context, clv_error *err)
+/* Whether a chain to start from is one for this convolution with at least r1 and r2 channels in each group. */
+static bool can_start(const clvi_conv *v, const clvi_chain *chain, int64_t r1, int64_t r2)
+{
+    const clvi_conv *reduce = &chain->link[0], *kernel = &chain->link[1], *expand = &chain->link[2];
+    const int64_t g = v->groups;
+    return chain->n == 3 && reduce->c == v->c && reduce->groups == g && reduce->kh * reduce->kw == 1 &&
+           kernel->c == reduce->o && kernel->groups == g && kernel->kh == v->kh && kernel->kw == v->kw &&
+           expand->c == kernel->o && expand->o == v->o && expand->groups == g && expand->kh * expand->kw == 1 &&
+           reduce->o % g == 0 && kernel->o % g == 0 && reduce->o / g >= r1 && kernel->o / g >= r2;
+}
+
+/* From group number `group` of opts->start: V is its first link, P^T[(t, a), n] = the others multiplied out. */
+static clv_status resume(const product *p, const clvi_kron *k, size_t group, const clvi_fit_opts *opts, double *v,
+                         double *pt, int *iterations, clv_context *context, clv_error *err)
+{
+    const clvi_conv *link = opts->start->link;
+    const size_t g = (size_t)link[0].groups, a1 = (size_t)link[0].o / g, a2 = (size_t)link[1].o / g;
+    const size_t m = k->p * a1, n = k->n;
+    double *v0 = clvi_alloc_array(a1, k->d * sizeof *v0), *pt0 = clvi_alloc_array(m, n * sizeof *pt0);
+    double *core = clvi_alloc_array(m, a2 * sizeof *core), *u = clvi_alloc_array(n, a2 * sizeof *u);
+    const clvi_kron_warm warm = {a1, v0, pt0};
+    clv_status st;
+    if (!v0 || !pt0 || !core || !u) {
+        st = FAIL(err, CLV_ERR_NOMEM, "Tucker decomposition of %zu and %zu channels", a1, a2);
+        goto out;
+    }
+    for (size_t j = 0; j < a1 * k->d; j++)
+        v0[j] = (double)link[0].w[group * a1 * k->d + j];
+    for (size_t b = 0; b < a2; b++)
+        for (size_t j = 0; j < m; j++)
+            core[j % k->p * a1 * a2 + j / k->p * a2 + b] = (double)link[1].w[(group * a2 + b) * m + j];
+    for (size_t j = 0; j < n * a2; j++)
+        u[j] = (double)link[2].w[group * n * a2 + j];
+    clvi_gemm(k->pool, (clvi_out){pt0, n}, 0, 1, clvi_view_of(core, m, a2, a2),
+              clvi_transposed(clvi_view_of(u, n, a2, a2)));
+    st = clvi_kron_solve(k, p->r2, opts, &warm, v, pt, iterations, context, err);
+out:
+    clvi_free(v0);
+    clvi_free(pt0);
+    clvi_free(core);
+    clvi_free(u);
+    return st;
+}
+
+static clv_status fit_group(const product *p, const clvi_group *g, size_t group, const clvi_fit_opts *opts,
+                            int *iterations, clv_context *context, clv_error *err)
 {
     clvi_kron k = {0};
     clv_status st = CLV_OK;
@@ -110,7 +155,8 @@ static clv_status fit_group(const product *p, const clvi_group *g, const clvi_fi
     if (st == CLV_OK)
         st = clvi_kron_create(&k, g, opts->method != CLVI_METHOD_SVD, g->k, p->r1, err);
     if (st == CLV_OK)
-        st = clvi_kron_solve(&k, p->r2, opts, v, pt, iterations, context, err);
+        st = opts->start ? resume(p, &k, group, opts, v, pt, iterations, context, err)
+                         : clvi_kron_solve(&k, p->r2, opts, NULL, v, pt, iterations, context, err);
     for (size_t j = 0; st == CLV_OK && j < p->r1 * g->c; j++)
         p->reduce[j] = (float)v[j];
     if (st == CLV_OK)
@@ -135,6 +181,9 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
                     (long long)opts->size, c, k, n, groups);
     if (!cov && opts->method != CLVI_METHOD_SVD)
         return FAIL(err, CLV_ERR_ARG, "method %s needs statistics", clvi_method_name(opts->method));
+    if (opts->start && !can_start(conv, opts->start, r1, r2))
+        return FAIL(err, CLV_ERR_ARG, "the chain to start from is not a Tucker-2 one of %lld and %lld channels or more",
+                    (long long)r1, (long long)r2);
     const product all = {(size_t)r1, (size_t)r2, clvi_arena_calloc(arena, groups * (size_t)r1, c * sizeof(float)),
                          clvi_arena_calloc(arena, groups * (size_t)r2, (size_t)r1 * k * sizeof(float)),
                          clvi_arena_calloc(arena, (size_t)conv->o, (size_t)r2 * sizeof(float))};
@@ -145,7 +194,7 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
         const product own = {all.r1, all.r2, all.reduce + i * all.r1 * c, all.kernel + i * all.r2 * all.r1 * k,
                              all.expand + i * n * all.r2};
         TRY(clvi_group_create(&g, conv, i, cov ? &cov[i] : NULL, opts->ridge, context ? context->pool : NULL, err));
-        const clv_status st = fit_group(&own, &g, opts, &out->iterations, context, err);
+        const clv_status st = fit_group(&own, &g, i, opts, &out->iterations, context, err);
         clvi_group_free(&g);
         TRY(st);
     }

@@ -10,8 +10,9 @@
 #include "linalg/matrix.h"
 
 /* G gets this times its own diagonal added, so that filters that have become parallel, or the full multiplier on
- * singular statistics, leave it invertible: a relative ridge at the level of rounding. */
-#define JITTER 1e-13
+ * singular statistics, leave it invertible. It also bounds how far two nearly parallel filters may grow against each other (the degeneracy of
+ * CP decompositions), which would cost digits when a network runs in float32. */
+#define JITTER 1e-9
 
 /* relative error at which a fit is exact: rounding the weights to float32 costs about 1e-14 */
 #define INVISIBLE 1e-12
@@ -134,10 +135,11 @@ double clvi_varpro_evaluate(void *varpro, const double *theta, double *grad)
     return 1 - energy / v->total;
 }
 
-clvi_lbfgs_opts clvi_varpro_opts(int max_iterations)
+clvi_lbfgs_opts clvi_varpro_opts(const clvi_fit_opts *opts)
 {
     clvi_lbfgs_opts o = clvi_lbfgs_opts_default();
-    o.max_iterations = max_iterations;
+    o.max_iterations = opts->max_iterations;
+    o.f_tolerance = opts->tolerance;
     o.f_target = INVISIBLE;
     return o;
 }
@@ -165,4 +167,54 @@ const double *clvi_varpro_solve(clvi_varpro *v, const double *theta)
 const double *clvi_varpro_factor(const clvi_varpro *v)
 {
     return v->g;
+}
+
+/* Remove filter a: with g = (G^-1)_a, P^T -= g P_a^T / g_a and G^-1 -= g g^T / g_a. */
+static void remove_filter(double *ginv, double *pt, size_t m, size_t n, size_t a)
+{
+    const double pivot = ginv[a * m + a];
+    for (size_t b = 0; b < m; b++) {
+        const double share = ginv[b * m + a] / pivot;
+        if (b == a || share == 0)
+            continue;
+        clvi_axpy(n, -share, pt + a * n, pt + b * n);
+        clvi_axpy(m, -share, ginv + a * m, ginv + b * m);
+    }
+}
+
+clv_status clvi_varpro_reduce(clvi_varpro *v, const double *theta, size_t keep, bool *kept, clv_error *err)
+{
+    const size_t m = v->m, n = v->n;
+    if (eliminate(v, theta) < 0)
+        return FAIL(err, CLV_ERR_NUMERIC, "the %zu filters to choose from are dependent", m);
+    double *ginv = clvi_calloc(m, m * sizeof *ginv);
+    if (!ginv)
+        return FAIL(err, CLV_ERR_NOMEM, "inverse of a matrix of order %zu", m);
+    for (size_t a = 0; a < m; a++) {
+        ginv[a * m + a] = 1;
+        kept[a] = true;
+    }
+    const clvi_view l = clvi_view_of(v->g, m, m, m);
+    clvi_solve_lower(v->pool, l, false, (clvi_out){ginv, m}, m);
+    clvi_solve_lower(v->pool, l, true, (clvi_out){ginv, m}, m);
+    for (size_t left = m; left > keep; left--) {
+        double least = HUGE_VAL;
+        size_t worst = 0;
+        for (size_t a = 0; a < m; a++) {
+            if (!kept[a])
+                continue;
+            const clvi_view p = clvi_view_of(v->pt + a * n, 1, n, n);
+            const double loss = clvi_dot(p, p) / ginv[a * m + a];
+            if (loss < least) {
+                least = loss;
+                worst = a;
+            }
+        }
+        while (least == HUGE_VAL && !kept[worst]) /* rounding has spoilt them all: any */
+            worst++;
+        kept[worst] = false;
+        remove_filter(ginv, v->pt, m, n, worst);
+    }
+    clvi_free(ginv);
+    return CLV_OK;
 }

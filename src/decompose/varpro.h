@@ -10,11 +10,13 @@
 #ifndef CLVI_DECOMPOSE_VARPRO_H
 #define CLVI_DECOMPOSE_VARPRO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/context.h"
 #include "base/pool.h"
 #include "base/status.h"
+#include "decompose/form.h"
 #include "decompose/lbfgs.h"
 
 /* What a structured B can do. `self` is the form's own data. */
@@ -40,8 +42,9 @@ void clvi_varpro_free(clvi_varpro *v); /* NULL-safe */
  * vectors of L^-1 B^T H^T, G = L L^T). Call it once, before the first evaluation. */
 clv_status clvi_varpro_limit_rank(clvi_varpro *v, size_t rank, clv_error *err);
 
-/* The solver's options for such a problem: it stops where float32 weights could not show the difference. */
-clvi_lbfgs_opts clvi_varpro_opts(int max_iterations);
+/* The solver's options for such a problem: it stops where float32 weights could not show the difference, or progress
+ * falls below opts->tolerance. */
+clvi_lbfgs_opts clvi_varpro_opts(const clvi_fit_opts *opts);
 
 /* f(theta) / total, with gradient: a clvi_objective whose arg is the clvi_varpro. HUGE_VAL when G is singular. */
 double clvi_varpro_evaluate(void *varpro, const double *theta, double *grad);
@@ -56,6 +59,10 @@ clv_status clvi_varpro_failed(const clvi_varpro *v, clv_error *err);
 
 /* P^T at theta (evaluates there). Views, until the next call. NULL when that failed. */
 const double *clvi_varpro_solve(clvi_varpro *v, const double *theta);
+
+/* Which `keep` of the m filters to keep when the others are removed one by one, at theta: each time the one whose
+ * removal, with all of P refitted, loses least: |P_a|^2 / (G^-1)_aa. kept[m] is written. Not for a limited rank. */
+clv_status clvi_varpro_reduce(clvi_varpro *v, const double *theta, size_t keep, bool *kept, clv_error *err);
 
 /* The Cholesky factor of G of the last evaluation, lower triangle [m, m]. Views. */
 const double *clvi_varpro_factor(const clvi_varpro *v);

@@ -19,11 +19,3 @@ int64_t clvi_conv_parameters(const clvi_conv *conv)
 {
     return conv->o * (conv->c / conv->groups) * conv->kh * conv->kw + (conv->bias ? conv->o : 0);
 }
-
-int64_t clvi_chain_parameters(const clvi_chain *chain)
-{
-    int64_t sum = 0;
-    for (size_t i = 0; i < chain->n; i++)
-        sum += clvi_conv_parameters(&chain->link[i]);
-    return sum;
-}

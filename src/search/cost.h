@@ -20,8 +20,7 @@ const char *clvi_cost_name(clvi_cost kind); /* "macs", "params", "bytes": the wo
 double clvi_cost_of(clvi_cost kind, int64_t macs_per_pixel, int64_t pixels, int64_t parameters,
                     int64_t parameter_bytes);
 
-/* Weights and biases of a convolution, or of a whole chain. */
+/* Weights and biases of a convolution; clvi_chain_parameters is that of a chain. */
 int64_t clvi_conv_parameters(const clvi_conv *conv);
-int64_t clvi_chain_parameters(const clvi_chain *chain);
 
 #endif
