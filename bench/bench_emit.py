@@ -4,7 +4,7 @@
 layer with several filters a channel costs, in ONNX Runtime and in our own runtime, at batch 1 unless said otherwise.
 
 Without files: a 3x3 depthwise layer with m filters a channel, its pointwise layer and a ReLU, at four shapes, beside the dense 3x3
-layer. With files (written by `cleave compress --emit ...`): those. The contenders take turns within each round; a figure is the
+layer; they must agree. With files (from `cleave compress --emit ...`, each fitted by itself): those. The contenders take turns within each round; a figure is the
 median of the rounds with the first and third quartile. ONNX Runtime: one call a turn, after three to warm up. Ours: one process of
 bench_session a turn, its median of 15 runs."""
 import argparse
@@ -76,7 +76,7 @@ def quartiles(seconds):
     return f"{middle:.3f} ({low:.3f} to {high:.3f})", middle
 
 
-def time_onnxruntime(paths, threads, rounds, batch):
+def time_onnxruntime(paths, equal, threads, rounds, batch):
     sessions, seconds, first = [], [[] for _ in paths], None
     for path in paths:
         options = onnxruntime.SessionOptions()
@@ -92,7 +92,7 @@ def time_onnxruntime(paths, threads, rounds, batch):
             y = session.run(None, x)[0]
             if turn >= 0:
                 list_.append(time.perf_counter() - start)
-            elif turn == -3:
+            elif equal:
                 first = y if first is None else first
                 assert np.abs(y - first).max() <= 1e-3 * np.abs(first).max(), "they do not compute the same"
     return seconds
@@ -109,7 +109,7 @@ def time_ours(paths, program, threads, rounds, batch):
 
 
 def compare(title, labels, paths, options):
-    engines = {"ONNX Runtime": time_onnxruntime(paths, options.threads, options.rounds, options.batch),
+    engines = {"ONNX Runtime": time_onnxruntime(paths, not options.files, options.threads, options.rounds, options.batch),
                "ours": time_ours(paths, options.bench_session, options.threads, max(3, options.rounds // 5), options.batch)}
     for engine, seconds in engines.items():
         figures = [quartiles(s) for s in seconds]
