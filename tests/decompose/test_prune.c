@@ -60,7 +60,7 @@ static void elimination_is_exact_at_every_step(void **state)
         unsigned mask = (1U << g.c) - 1;
         assert_int_equal(clvi_prune_order(&g, true, 0, removed, objective, NULL), CLV_OK);
         for (size_t step = 0; step < g.c; step++) {
-            double best = INFINITY;
+            double best = (double)INFINITY;
             for (size_t i = 0; i < g.c; i++)
                 if (mask >> i & 1)
                     best = fmin(best, objective_of(&g, mask & ~(1U << i)));
