@@ -24,7 +24,7 @@ bool clvi_emit_parse(const char *name, clvi_emit *out)
 
 int64_t clvi_emit_multiplier(const clvi_conv *link)
 {
-    return link->c > 0 && link->groups == link->c ? link->o / link->c : 1;
+    return link->c > 1 && link->groups == link->c && link->kh * link->kw > 1 ? link->o / link->c : 1;
 }
 
 bool clvi_emit_splits(const clvi_chain *chain, size_t i)

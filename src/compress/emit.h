@@ -18,7 +18,7 @@ typedef enum clvi_emit {
 const char *clvi_emit_name(clvi_emit emit);             /* "parallel", "grouped", "gather" */
 bool clvi_emit_parse(const char *name, clvi_emit *out); /* NULL is the default */
 
-/* Filters for each input channel of a depthwise link; 1 for any other link. */
+/* Filters for each input channel of a depthwise link of several taps and channels; 1 for any other link. */
 int64_t clvi_emit_multiplier(const clvi_conv *link);
 
 /* Can links i and i + 1 be written as parallel pairs? */

@@ -150,9 +150,12 @@ static clv_status write_pairs(writer *w, const clvi_chain *chain, size_t i, clv_
 {
     const size_t m = (size_t)clvi_emit_multiplier(&chain->link[i]);
     const bool last = i + 2 == chain->n;
+    const char *suffix = suffix_of(w, &chain->link[i], i);
     int32_t sum = CLVI_NONE;
+    if (!suffix)
+        return FAIL(err, CLV_ERR_NOMEM, "node of \"%s\"", w->name);
     if (chain->gather[i])
-        TRY(add_gather(&w->x, w, chain->gather[i], chain->link[i].c, suffix_of(w, &chain->link[i], i), err));
+        TRY(add_gather(&w->x, w, chain->gather[i], chain->link[i].c, suffix, err));
     const int32_t x = w->x;
     for (size_t j = 0; j < m; j++) {
         clvi_conv pair[2];

@@ -40,6 +40,8 @@ static const emit_case emit_cases[] = {
     {"remove", 8, 1, 1, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, false},
     {"remove", 8, 6, 2, 5, 3, 2, 1, 1, 2, 0, 0, 1, 0, 1, 1, false},
     {"remove", 8, 6, 1, 2, 1, 3, 1, 1, 1, 3, 0, 2, 1, 1, 1, false},
+    {"channel", 8, 6, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, false},
+    {"channel", 8, 6, 2, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, false},
 };
 
 /* The output has the shape of the input. */

@@ -96,8 +96,10 @@ static void the_nodes_are_those_asked_for(void **state)
     } want[] = {
         {0, CLVI_EMIT_PARALLEL, 2, 0, 0}, {0, CLVI_EMIT_GATHER, 2, 0, 0},   {1, CLVI_EMIT_GROUPED, 2, 0, 0},
         {1, CLVI_EMIT_PARALLEL, 4, 0, 1}, {1, CLVI_EMIT_GATHER, 2, 1, 0},   {2, CLVI_EMIT_PARALLEL, 8, 0, 3},
-        {3, CLVI_EMIT_PARALLEL, 6, 0, 2}, {5, CLVI_EMIT_PARALLEL, 2, 1, 0}, {6, CLVI_EMIT_PARALLEL, 3, 0, 0},
-        {8, CLVI_EMIT_PARALLEL, 1, 1, 0}, {14, CLVI_EMIT_GROUPED, 1, 1, 0}, {15, CLVI_EMIT_GROUPED, 1, 0, 0},
+        {3, CLVI_EMIT_PARALLEL, 6, 0, 2}, {4, CLVI_EMIT_PARALLEL, 2, 0, 0}, {4, CLVI_EMIT_GATHER, 2, 0, 0},
+        {5, CLVI_EMIT_PARALLEL, 2, 1, 0}, {6, CLVI_EMIT_PARALLEL, 3, 0, 0}, {8, CLVI_EMIT_PARALLEL, 1, 1, 0},
+        {14, CLVI_EMIT_GROUPED, 1, 1, 0}, {15, CLVI_EMIT_GROUPED, 1, 0, 0}, {18, CLVI_EMIT_GATHER, 2, 0, 0},
+        {19, CLVI_EMIT_GATHER, 2, 0, 0},
     };
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         clvi_graph *dense, *written;
