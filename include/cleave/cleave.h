@@ -23,6 +23,7 @@
 #define CLEAVE_CLEAVE_H
 
 #include "cleave/arch.h"
+#include "cleave/bench.h"
 #include "cleave/compress.h"
 #include "cleave/context.h"
 #include "cleave/data.h"
