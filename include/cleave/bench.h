@@ -61,8 +61,8 @@ CLV_API clv_against_opts clv_against_opts_default(void);
  * on the same inputs: in each round every engine runs for a block of time, cleave first. While one runs the others
  * sleep.
  *
- * report  borrowed; gets "machine" and the table "against", one row for each engine and number of threads: best and
- *         median time, and how many times longer than cleave's in the same round its median took, as median, least and
+ * report  borrowed; gets "machine", "model" and the table "against", one row for each engine and number of threads:
+ * best and median time, and how many times longer than cleave's in the same round its median took, as median, least and
  *         most over the rounds (above 1: cleave is faster); the largest difference of its outputs from cleave's over
  * the largest output. An engine that differs by more than 1e-4 is marked not counted. One that cannot be run has a note
  * that says why, and what to install.

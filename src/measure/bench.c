@@ -2,31 +2,12 @@
 #include "measure/bench.h"
 
 #include "base/mem.h"
-#include "base/str.h"
 #include "measure/bench_job.h"
 #include "measure/bench_steps.h"
-#include "measure/input_shapes.h"
 #include "measure/machine.h"
-#include "measure/model_facts.h"
 
 #define WARM_SECONDS 0.2
 #define WARM_RUNS    2
-#define SHAPE_TEXT   128
-
-static clv_status report_model(const clvi_bench_job *job, clvi_count *count, clvi_item *item, clv_error *err)
-{
-    char text[SHAPE_TEXT];
-    clvi_str all = {0};
-    TRY(clvi_count_graph(count, job->graph, job->inputs, job->graph->n_inputs, err));
-    for (size_t i = 0; i < job->graph->n_inputs; i++) {
-        clvi_shape_text(text, sizeof text, job->inputs[i].rank, job->inputs[i].dims, NULL);
-        clvi_str_printf(&all, "%s%s %s", i ? ", " : "", job->graph->values[job->graph->inputs[i]].name, text);
-    }
-    clvi_report_text(item, "inputs", all.text ? all.text : "");
-    clvi_str_free(&all);
-    clvi_report_count(item, count);
-    return CLV_OK;
-}
 
 static void report_times(const clvi_bench_job *job, clvi_times *times, const clvi_machine *machine, double macs,
                          clvi_item *item)
@@ -78,7 +59,7 @@ clv_status clvi_bench(const clvi_graph *graph, const clv_bench_opts *opts, clv_c
         st = clvi_bench_job_time(&job, opts->runs, opts->seconds, &times, err);
     if (st == CLV_OK) {
         clvi_report_machine(&machine, context, clvi_report_object(report, "machine"));
-        st = report_model(&job, &count, clvi_report_object(report, "model"), err);
+        st = clvi_bench_job_report(&job, &count, clvi_report_object(report, "model"), err);
     }
     if (st == CLV_OK)
         report_times(&job, &times, &machine, (double)count.macs, clvi_report_object(report, "time"));

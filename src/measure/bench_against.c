@@ -104,12 +104,15 @@ static void report_contest(contest *c, int threads, clvi_item *table)
 /* --- one number of threads --------------------------------------------------------------------------------------- */
 
 static clv_status compete(const clvi_graph *graph, const clv_bench_opts *opts, const clv_against_opts *against,
-                          clv_context *context, clvi_item *table, clv_error *err)
+                          clv_context *context, clvi_item *report, clv_error *err)
 {
     contest c = {.rivals = {.fd = -1}};
     clvi_times room = {0};
+    clvi_count count;
     const int threads = clv_context_threads(context);
     clv_status st = clvi_bench_job_create(&c.job, graph, opts, context, err);
+    if (st == CLV_OK)
+        st = clvi_bench_job_report(&c.job, &count, clvi_report_object(report, "model"), err);
     if (st == CLV_OK)
         st = clvi_rivals_start(&c.rivals, against, &c.job, threads, err);
     for (int64_t i = 0; i < against->rounds && st == CLV_OK; i++) {
@@ -118,7 +121,7 @@ static clv_status compete(const clvi_graph *graph, const clv_bench_opts *opts, c
     }
     if (st == CLV_OK) {
         clvi_progress(context, "comparing", against->rounds, against->rounds);
-        report_contest(&c, threads, table);
+        report_contest(&c, threads, clvi_report_table(report, "against"));
     } else if (clvi_check_cancel(context, NULL) != CLV_OK) {
         st = clvi_check_cancel(context, err); /* the interrupt ended the other process, too */
     }
@@ -147,7 +150,7 @@ static clv_status compete_with(const clvi_graph *graph, const clv_bench_opts *op
         st = clvi_machine_measure(&machine, mine, err);
     if (st == CLV_OK) {
         clvi_report_machine(&machine, mine, clvi_report_row(clvi_report_table(report, "machine")));
-        st = compete(graph, opts, against, mine, clvi_report_table(report, "against"), err);
+        st = compete(graph, opts, against, mine, report, err);
     }
     clv_context_free(mine);
     return st;

@@ -7,10 +7,13 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/str.h"
 #include "measure/input_shapes.h"
+#include "measure/model_facts.h"
 #include "runtime/passes.h"
 
-#define MAX_RUNS ((size_t)10000000)
+#define MAX_RUNS   ((size_t)10000000)
+#define SHAPE_TEXT 128
 
 /* Normal numbers in floats; zeros and ones, which are indices that always exist and masks, in the other types. */
 static clv_status fill(clv_tensor *t, clvi_rng *rng, const char *name, clv_error *err)
@@ -109,6 +112,21 @@ clv_status clvi_bench_job_time(clvi_bench_job *job, int64_t runs, double seconds
         TRY(clvi_times_add(times, took, err));
         sum += took;
     }
+    return CLV_OK;
+}
+
+clv_status clvi_bench_job_report(const clvi_bench_job *job, clvi_count *count, clvi_item *item, clv_error *err)
+{
+    char text[SHAPE_TEXT];
+    clvi_str all = {0};
+    TRY(clvi_count_graph(count, job->graph, job->inputs, job->graph->n_inputs, err));
+    for (size_t i = 0; i < job->graph->n_inputs; i++) {
+        clvi_shape_text(text, sizeof text, job->inputs[i].rank, job->inputs[i].dims, NULL);
+        clvi_str_printf(&all, "%s%s %s", i ? ", " : "", job->graph->values[job->graph->inputs[i]].name, text);
+    }
+    clvi_report_text(item, "inputs", all.text ? all.text : "");
+    clvi_str_free(&all);
+    clvi_report_count(item, count);
     return CLV_OK;
 }
 

@@ -5,6 +5,8 @@
 
 #include "cleave/bench.h"
 #include "graph/graph.h"
+#include "report/report.h"
+#include "runtime/count.h"
 #include "runtime/session.h"
 
 typedef struct clvi_bench_job {
@@ -23,6 +25,9 @@ void clvi_bench_job_free(clvi_bench_job *job);
 
 /* Make the session anew, with or without a profile, and run it once. */
 clv_status clvi_bench_job_start(clvi_bench_job *job, bool profile, clv_error *err);
+
+/* "inputs", "macs", "parameters", "weight_bytes" of the folded network at these inputs; *count says the same. */
+clv_status clvi_bench_job_report(const clvi_bench_job *job, clvi_count *count, clvi_item *item, clv_error *err);
 
 /* Seconds of single runs, growing. */
 typedef struct clvi_times {
