@@ -58,9 +58,10 @@ clv_status clvi_open_builtin(clv_dataset *dataset, clv_error *err)
         const clvi_item item = {
             .name = clvi_arena_printf(dataset->arena, "%s/%06" PRIu64, clvi_shapes_name((int)kind), number),
             .file = dataset->path,
-            .offset = number++ * CLASSES + kind,
+            .offset = number * CLASSES + kind,
             .label = (int64_t)kind};
         TRY(clvi_dataset_add(dataset, item, err));
+        number++;
     }
     return CLV_OK;
 }

@@ -219,6 +219,10 @@ says out parameters
 expect 0 "$cleave" new resnet20 -o again.onnx --classes 4 --width 0.5 --seed 3
 expect 0 cmp fresh.onnx again.onnx
 expect 0 "$cleave" eval fresh.onnx --data images.bin
+expect 0 "$cleave" new resnet20 -o ten.onnx --width 0.5
+expect 0 "$cleave" eval ten.onnx --data "builtin:shapes?n=30&seed=2"
+expect 1 "$cleave" eval ten.onnx --data "builtin:faces"
+says err "builtin:shapes"
 expect 2 "$cleave" new resnet20
 says err "-o FILE.onnx is missing"
 expect 2 "$cleave" new resnet21 -o none.onnx
