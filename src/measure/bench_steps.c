@@ -76,8 +76,6 @@ void clvi_report_steps(clvi_bench_step *steps, size_t n, const clvi_machine *mac
         bool memory = false;
         const double floor = clvi_machine_floor(machine, s->macs, s->bytes, threads, &memory);
         clvi_item *const row = clvi_report_row(table);
-        clvi_report_text(row, "layer", s->nodes);
-        clvi_report_text(row, "kernel", s->kernel);
         clvi_report_real(row, "ms", 1e3 * s->seconds, 4);
         clvi_report_real(row, "percent", 100 * s->seconds / total, 1);
         clvi_report_int(row, "macs", (int64_t)s->macs);
@@ -86,6 +84,8 @@ void clvi_report_steps(clvi_bench_step *steps, size_t n, const clvi_machine *mac
         clvi_report_real(row, "floor_ms", 1e3 * floor, 4);
         clvi_report_real(row, "over_floor", floor > 0 ? s->seconds / floor : 0, 1);
         clvi_report_text(row, "floor_is", memory ? "bytes" : "multiply-adds");
+        clvi_report_text(row, "kernel", s->kernel);
+        clvi_report_text(row, "layer", s->nodes);
     }
 }
 

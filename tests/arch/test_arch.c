@@ -209,8 +209,8 @@ static void wrong_use_is_refused(void **state)
     assert_int_equal(clvi_arch_build(&g, "resnet21", NULL, NULL, &err), CLV_ERR_ARG);
     assert_null(g);
     assert_non_null(strstr(err.msg, "squeezenet1.1"));
-    const clv_arch_opts wrong[] = {with(-1, 0, 1, 1), with(0, -5, 1, 1),  with(0, 100000, 1, 1),
-                                   with(0, 0, 0, 1),  with(0, 0, NAN, 1), with(2000000, 0, 1, 1)};
+    const clv_arch_opts wrong[] = {with(-1, 0, 1, 1), with(0, -5, 1, 1),          with(0, 100000, 1, 1),
+                                   with(0, 0, 0, 1),  with(0, 0, (double)NAN, 1), with(2000000, 0, 1, 1)};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_int_equal(clvi_arch_build(&g, "resnet20", &wrong[i], NULL, &err), CLV_ERR_ARG);
     const clv_arch_opts wide = with(0, 0, 2, 1), tiny = with(0, 17, 1, 1);

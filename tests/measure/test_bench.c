@@ -73,7 +73,7 @@ static clv_bench_opts few_runs(void)
 
 static double number(const clv_report *report, const char *path)
 {
-    double x = NAN;
+    double x = (double)NAN;
     clv_error err = {0};
     if (clv_report_number(report, path, &x, &err) != CLV_OK)
         fail_msg("%s", err.msg);
@@ -218,7 +218,7 @@ static void wrong_options_are_refused(void **state)
     const clv_bench_opts bad[] = {{.batch = 0, .runs = 1},
                                   {.batch = 1, .runs = 0},
                                   {.batch = 1, .runs = 1, .seconds = -1},
-                                  {.batch = 1, .runs = 1, .seconds = NAN},
+                                  {.batch = 1, .runs = 1, .seconds = (double)NAN},
                                   {.batch = 1, .runs = 1, .shapes = &wrong, .n_shapes = 1}};
     (void)state;
     assert_int_equal(clv_report_create(&report, NULL), CLV_OK);
