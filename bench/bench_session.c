@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "measure/machine.h"
 #include "onnx/onnx.h"
-#include "peak.h"
 #include "runtime/passes.h"
 #include "runtime/session.h"
 
@@ -161,7 +161,7 @@ static clv_status bench(const options *o, clv_context *context, const clvi_graph
     clv_status st = clvi_shapes_infer(&shapes, graph, inputs, graph->n_inputs, err);
     if (st == CLV_OK)
         st = clvi_session_create(&session, graph, &opts, context, err);
-    const double peak_rate = measure_peak(&kernels, context->pool);
+    const double peak_rate = 2e-9 * clvi_machine_fma(&kernels, context->pool);
     for (int i = -1; i < o->runs && st == CLV_OK; i++) { /* run -1 plans and warms up */
         const double start = clvi_now();
         st = clvi_session_run(session, inputs, graph->n_inputs, outputs, err);

@@ -8,6 +8,7 @@ install(TARGETS cleave_rt cleave
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS cleave_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(FILES bench/rivals.py DESTINATION ${CMAKE_INSTALL_DATADIR}/cleave)
 install(DIRECTORY include/cleave DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(EXPORT cleave-targets NAMESPACE cleave:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/cleave)
 configure_package_config_file(cmake/cleave-config.cmake.in ${PROJECT_BINARY_DIR}/cleave-config.cmake

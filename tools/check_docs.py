@@ -3,7 +3,7 @@
 """check_docs.py CLEAVE [MARKDOWN ...]: run every `$ command` of the ```console blocks, in order, file by file.
 
 Commands that start with `cleave` run in an empty folder where `data` is ../shared/data; without that folder those that name it are
-skipped and counted. `make`, `cmake`, `ctest` and what needs a fresh machine is what CI itself does and is not run again here. A
+skipped and counted, as are those that need ONNX Runtime (`bench --against`) where build/python lacks it. `make`, `cmake`, `ctest` and what needs a fresh machine is what CI itself does and is not run again here. A
 command that must fail says so: `# exit 5`. Exit 1 when one ends otherwise; 77 when nothing could be run."""
 import pathlib
 import re
@@ -13,6 +13,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
+PYTHON = ROOT / "build" / "python" / "bin" / "python"
 
 
 def commands(path):
@@ -48,10 +49,15 @@ def main():
                     print(f"skipped (no ../shared/data): {text}")
                     skipped += 1
                     continue
+                if text.startswith("cleave bench") and "--against" in text and not PYTHON.exists():
+                    print(f"skipped (no {PYTHON.relative_to(ROOT)}): {text}")
+                    skipped += 1
+                    continue
                 match = re.search(r"#\s*exit\s+(\d+)\s*$", text)
                 expected = int(match.group(1)) if match else 0
                 done = subprocess.run(["bash", "-c", text], cwd=folder, capture_output=True, text=True,
-                                      env={"PATH": f"{cleave.parent}:/usr/bin:/bin", "HOME": folder})
+                                      env={"PATH": f"{cleave.parent}:/usr/bin:/bin", "HOME": folder,
+                                           "CLEAVE_PYTHON": str(PYTHON)})
                 ran += 1
                 if done.returncode != expected:
                     failed += 1

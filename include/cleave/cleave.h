@@ -22,6 +22,8 @@
 #ifndef CLEAVE_CLEAVE_H
 #define CLEAVE_CLEAVE_H
 
+#include "cleave/arch.h"
+#include "cleave/bench.h"
 #include "cleave/compress.h"
 #include "cleave/context.h"
 #include "cleave/data.h"

@@ -74,6 +74,8 @@ CLV_API clv_dataset_opts clv_dataset_opts_default(void);
  *                                  float32 [n,c,h,w] (taken as they are). npz: the array "images", "data", "x", or the
  *                                  only one of rank 3 or 4; labels from an integer array "labels", "label" or "y"
  *   x.jpg, x.jpeg, x.png           one image
+ *   builtin:shapes?n=4000&seed=1   n pictures of 32x32 drawn from a seed, ten classes of as many each (n, seed may be
+ * left out): the same bytes on every machine; another seed gives other pictures
  *
  * Label files and list files, one line an image, all lines of the same kind:
  *   name TAB label [TAB anything]  when the line has a TAB: names may then hold spaces, commas and apostrophes

@@ -115,6 +115,8 @@ static clv_status open_kind(clv_dataset *dataset, clv_error *err)
                  {".npz", clvi_open_npz},   {".jpg", clvi_open_single}, {".jpeg", clvi_open_single},
                  {".png", clvi_open_single}};
     struct stat info;
+    if (strncmp(dataset->path, CLVI_BUILTIN, strlen(CLVI_BUILTIN)) == 0)
+        return clvi_open_builtin(dataset, err);
     if (stat(dataset->path, &info) != 0)
         return FAIL(err, CLV_ERR_IO, "cannot open \"%s\": %s", dataset->path, strerror(errno));
     if (S_ISDIR(info.st_mode))

@@ -10,6 +10,7 @@
 #include "data/npy_header.h"
 
 #define CLVI_LABEL_MAX      999999
+#define CLVI_BUILTIN        "builtin:" /* begins the path of a data set that is drawn, not read */
 #define CLVI_WHOLE_FILE     UINT64_MAX
 #define CLVI_IMAGE_FILE_MAX ((uint64_t)1 << 28) /* bytes of one compressed picture */
 
@@ -41,6 +42,7 @@ struct clv_dataset {
     double max_bad;
     clvi_npy_header array; /* source_npy alone: its shape and type */
     clvi_range range;      /* source_npy alone: where the array lies */
+    uint64_t seed;         /* source_shapes alone */
 };
 
 /* Append an item; name and file are kept, not copied. */
@@ -68,6 +70,7 @@ clv_status clvi_open_tar(clv_dataset *dataset, clv_error *err);
 clv_status clvi_open_cifar(clv_dataset *dataset, clv_error *err);
 clv_status clvi_open_npy(clv_dataset *dataset, clv_error *err);
 clv_status clvi_open_npz(clv_dataset *dataset, clv_error *err);
+clv_status clvi_open_builtin(clv_dataset *dataset, clv_error *err);
 
 /* Append the records of one CIFAR file. */
 clv_status clvi_cifar_add_file(clv_dataset *dataset, const char *path, const char *name, clv_error *err);

@@ -56,7 +56,7 @@ expect 0 "$cleave" --version
 expect 2 "$cleave" compres
 says err 'did you mean "compress"'
 expect 2 "$cleave" help nonsense
-for verb in inspect compress eval run diff synth; do
+for verb in inspect compress eval run diff synth new bench; do
     expect 0 "$cleave" "$verb" --help
     says out "usage: cleave $verb"
     says out "examples:"
@@ -209,6 +209,45 @@ expect 0 "$fixture" json synth.json
 expect 0 grep -q "</svg>" synth.svg
 expect 2 "$cleave" synth --data pink
 expect 2 "$cleave" synth --out 0
+
+# --- new
+expect 0 "$cleave" new --list --json list.json
+says out mobilenet_v2
+expect 0 "$fixture" json list.json
+expect 0 "$cleave" new resnet20 -o fresh.onnx --classes 4 --width 0.5 --seed 3
+says out parameters
+expect 0 "$cleave" new resnet20 -o again.onnx --classes 4 --width 0.5 --seed 3
+expect 0 cmp fresh.onnx again.onnx
+expect 0 "$cleave" eval fresh.onnx --data images.bin
+expect 0 "$cleave" new resnet20 -o ten.onnx --width 0.5
+expect 0 "$cleave" eval ten.onnx --data "builtin:shapes?n=30&seed=2"
+expect 1 "$cleave" eval ten.onnx --data "builtin:faces"
+says err "builtin:shapes"
+expect 2 "$cleave" new resnet20
+says err "-o FILE.onnx is missing"
+expect 2 "$cleave" new resnet21 -o none.onnx
+says err "there are: resnet20"
+expect 2 "$cleave" new resnet18 -o none.onnx --width 2
+no_file none.onnx
+expect 1 "$cleave" new resnet20 -o no/such/folder/x.onnx
+
+# --- bench
+expect 0 "$cleave" bench net.onnx --runs 5 --seconds 0 --threads 1 --json bench.json
+says out p99_ms
+says out fma_gflops
+expect 0 "$fixture" json bench.json
+expect 0 "$cleave" bench net.onnx --runs 5 --seconds 0 --batch 2 --per-layer --trace trace.json
+says out over_floor
+expect 0 "$fixture" json trace.json
+expect 0 "$cleave" bench two.onnx --runs 1 --seconds 0
+expect 2 "$cleave" bench net.onnx --runs 0
+expect 2 "$cleave" bench net.onnx --input-shape 1,4,32,32
+expect 2 "$cleave" bench net.onnx --against onnxruntime --per-layer
+expect 1 "$cleave" bench net.onnx --against onnxruntime --python no-such-python
+says err "no-such-python"
+expect 1 env CLEAVE_SHARE=no/such/folder "$cleave" bench net.onnx --against onnxruntime
+says err "CLEAVE_SHARE"
+expect 3 "$cleave" bench unknown.onnx
 
 # --- a full disk
 expect 1 bash -c '"$1" inspect net.onnx >/dev/full' - "$cleave"
