@@ -190,23 +190,74 @@ static int64_t macs(const clvi_conv *v, const clvi_fit_opts *opts)
     return kept(v, opts) * (v->o / v->groups) * v->kh * v->kw;
 }
 
-/* list[keep]: the channels that stay, ascending. */
-static clv_status choose(int32_t *list, const clvi_group *g, bool data, size_t keep, clv_error *err)
+/* The group over some of its channels: matrices of its own. */
+static clv_status restrict_to(clvi_group *out, const clvi_group *g, const int32_t *list, size_t n, clv_error *err)
 {
-    const size_t gone = g->c - keep;
-    size_t *removed = clvi_alloc_array(gone ? gone : 1, sizeof *removed), n = 0;
+    const size_t k = g->k, q = n * k;
+    *out = *g;
+    out->c = n;
+    out->q = q;
+    out->w = out->s = NULL;
+    out->h = clvi_alloc_array(g->n, q * sizeof *out->h);
+    out->s = clvi_alloc_array(q, q * sizeof *out->s);
+    if (!out->h || !out->s) {
+        clvi_group_free(out);
+        return FAIL(err, CLV_ERR_NOMEM, "moments of %zu channels", n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const size_t at = (size_t)list[i] * k;
+        for (size_t r = 0; r < g->n; r++)
+            memcpy(out->h + r * q + i * k, g->h + r * g->q + at, k * sizeof *out->h);
+        for (size_t j = 0; j < n; j++)
+            for (size_t r = 0; r < k; r++)
+                memcpy(out->s + (i * k + r) * q + j * k, g->s + (at + r) * g->q + (size_t)list[j] * k,
+                       k * sizeof *out->s);
+    }
+    return CLV_OK;
+}
+
+/* from[*n]: where elimination begins: the channels of an earlier fit with more of them, else all. Each step depends on
+ * what is left alone, so the way to fewer channels goes over those of any larger size. A start of the same size is not
+ * used: it may have been chosen on other statistics. */
+static void begin_at(int32_t *from, size_t *n, const clvi_conv *conv, const clvi_chain *start, size_t group,
+                     size_t keep)
+{
+    const size_t c = (size_t)(conv->c / conv->groups), groups = (size_t)conv->groups;
+    const size_t had = start && start->n == 1 && start->gather[0] ? (size_t)start->link[0].c / groups : 0;
+    bool sound = had > keep && had < c;
+    for (size_t i = 0; sound && i < had; i++) {
+        const int64_t channel = start->gather[0][group * had + i] - (int64_t)(group * c);
+        sound = channel >= 0 && channel < (int64_t)c && (i == 0 || channel > from[i - 1]);
+        from[i] = (int32_t)channel;
+    }
+    *n = sound ? had : c;
+    for (size_t i = 0; !sound && i < c; i++)
+        from[i] = (int32_t)i;
+}
+
+/* list[keep]: the channels that stay of from[n], ascending as they are. */
+static clv_status choose(int32_t *list, const clvi_group *g, bool data, const int32_t *from, size_t n, size_t keep,
+                         clv_error *err)
+{
+    const size_t gone = n - keep;
+    size_t *removed = clvi_alloc_array(gone ? gone : 1, sizeof *removed), kept_so_far = 0;
     double *objective = clvi_alloc_array(gone ? gone : 1, sizeof *objective);
-    bool *out = clvi_calloc(g->c, sizeof *out);
-    clv_status st = removed && objective && out ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "choice among %zu channels", g->c);
+    bool *out = clvi_calloc(n, sizeof *out);
+    clvi_group part = {0};
+    const bool some = data && n < g->c && gone;
+    clv_status st = removed && objective && out ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "choice among %zu channels", n);
+    if (st == CLV_OK && some)
+        st = restrict_to(&part, g, from, n, err);
     if (st == CLV_OK && gone)
-        st = clvi_prune_order(g, data, keep, removed, objective, err);
+        st = clvi_prune_order(some ? &part : g, data, keep, removed, objective, err);
     if (st == CLV_OK) {
         for (size_t i = 0; i < gone; i++)
             out[removed[i]] = true;
-        for (size_t i = 0; i < g->c; i++)
+        for (size_t i = 0; i < n; i++)
             if (!out[i])
-                list[n++] = (int32_t)i;
+                list[kept_so_far++] = from[i];
     }
+    clvi_group_free(&part);
     clvi_free(removed);
     clvi_free(objective);
     clvi_free(out);
@@ -256,12 +307,15 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
     const size_t keep = (size_t)(all / conv->groups), row = keep * (size_t)(conv->kh * conv->kw);
     float *w = clvi_arena_calloc(arena, (size_t)conv->o, row * sizeof *w);
     int32_t *list = clvi_arena_calloc(arena, (size_t)all, sizeof *list);
-    if (!w || !list)
+    int32_t *from = clvi_arena_calloc(arena, c, sizeof *from);
+    if (!w || !list || !from)
         return FAIL(err, CLV_ERR_NOMEM, "weights of %lld kept channels", (long long)all);
     for (size_t g = 0; g < (size_t)conv->groups; g++) {
         clvi_group group;
         TRY(clvi_group_create(&group, conv, g, cov ? &cov[g] : NULL, opts->ridge, context ? context->pool : NULL, err));
-        clv_status st = choose(list + g * keep, &group, data, keep, err);
+        size_t channels;
+        begin_at(from, &channels, conv, data ? opts->start : NULL, g, keep);
+        clv_status st = choose(list + g * keep, &group, data, from, channels, keep, err);
         if (st == CLV_OK)
             st = regress(w + g * n * row, &group, data, list + g * keep, keep, err);
         clvi_group_free(&group);

@@ -102,6 +102,44 @@ static void pruning_loses_more_with_each_channel(void **state)
     }
 }
 
+/* From the channels of a larger size the elimination goes the same way as from all of them; a start that is no such
+ * chain is not used. */
+static void a_larger_fit_is_a_start(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < SHAPES; s++) {
+        layer l = layer_create(shapes[s], 150 + s);
+        clvi_arena *arena = clvi_arena_create();
+        clvi_fit_opts opts = clvi_fit_opts_default();
+        clvi_fit last = {0};
+        for (int64_t size = l.conv.c; size >= l.conv.groups; size -= l.conv.groups) {
+            opts.size = size;
+            opts.start = NULL;
+            const clvi_fit plain = checked_fit("prune", &l, &opts, arena, NULL);
+            opts.start = size < l.conv.c ? &last.chain : NULL;
+            const clvi_fit warm = checked_fit("prune", &l, &opts, arena, NULL);
+            assert_memory_equal(plain.chain.gather[0], warm.chain.gather[0], (size_t)size * sizeof(int32_t));
+            assert_true(plain.error == warm.error);
+            if (size == l.conv.groups) { /* a smaller one, or one of another convolution: as without */
+                clvi_chain wrong = warm.chain;
+                const int32_t wild[1] = {1000};
+                opts.size = l.conv.c / l.conv.groups > 1 ? 2 * l.conv.groups : size;
+                opts.start = &wrong;
+                const clvi_fit small = checked_fit("prune", &l, &opts, arena, NULL);
+                assert_true(small.error <= warm.error);
+                if (l.conv.groups == 1) {
+                    opts.size = 1;
+                    wrong.gather[0] = wild;
+                    assert_true(checked_fit("prune", &l, &opts, arena, NULL).error == plain.error);
+                }
+            }
+            last = warm;
+        }
+        clvi_arena_free(arena);
+        layer_free(&l);
+    }
+}
+
 /* Channels whose weights are nothing, or that say what others say, go and cost nothing. */
 static void superfluous_channels_are_found(void **state)
 {
@@ -341,6 +379,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(elimination_is_exact_at_every_step),
         cmocka_unit_test(pruning_loses_more_with_each_channel),
+        cmocka_unit_test(a_larger_fit_is_a_start),
         cmocka_unit_test(superfluous_channels_are_found),
         cmocka_unit_test(a_removed_layer_is_a_constant_or_a_scale),
         cmocka_unit_test(the_identity_is_removed_without_loss),
