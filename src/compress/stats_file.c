@@ -289,6 +289,10 @@ clv_status clvi_stats_open(clvi_stats *out, const char *path, clv_error *err)
         st = FAIL(err, CLV_ERR_FORMAT, "\"%s\" is cut off or not a file of statistics: %zu whole records, %llu bytes",
                   path, r->n, (unsigned long long)r->end);
     if (st == CLV_OK)
+        st = clvi_records_read(&bytes, r, r->n - 1, err); /* the end, for its hash */
+    clvi_free(bytes.data);
+    bytes = (clvi_bytes){0};
+    if (st == CLV_OK)
         st = clvi_records_read(&bytes, r, 0, err);
     if (st == CLV_OK && !(out->head = clvi_calloc(1, sizeof *out->head)))
         st = FAIL(err, CLV_ERR_NOMEM, "statistics");

@@ -56,7 +56,7 @@ expect 0 "$cleave" --version
 expect 2 "$cleave" compres
 says err 'did you mean "compress"'
 expect 2 "$cleave" help nonsense
-for verb in inspect compress eval run diff synth new bench; do
+for verb in inspect compress frontier stats eval run diff synth new bench; do
     expect 0 "$cleave" "$verb" --help
     says out "usage: cleave $verb"
     says out "examples:"
@@ -183,7 +183,7 @@ says err "nearest point"
 no_file budget.onnx
 expect 0 "${compress[@]}" -o budget.onnx --budget params=80%
 expect 2 "${compress[@]}" -o x.onnx --budget weight=3
-says err "macs= or params="
+says err "macs=, params= or bytes="
 expect 2 "${compress[@]}" -o x.onnx --form nonsense
 no_file x.onnx
 expect 2 "${compress[@]}" -o x.onnx --keep nobody
