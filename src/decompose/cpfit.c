@@ -12,7 +12,6 @@
 #include "linalg/factor.h"
 #include "linalg/matrix.h"
 
-#define RANDOM_STARTS    2
 #define TRIAL_ITERATIONS 40 /* of each start, before the best goes on */
 
 void clvi_cp_free(clvi_cp *s)
@@ -285,9 +284,9 @@ clv_status clvi_cp_solve(clvi_cp *s, double total, const clvi_fit_opts *opts, do
         return FAIL(err, CLV_ERR_NOMEM, "bottleneck of %zu channels", s->r);
     if ((st = clvi_varpro_create(&v, &structure, s->r, s->q, s->n, total, s->pool, err)) != CLV_OK)
         goto out;
-    if (few.max_iterations > TRIAL_ITERATIONS)
+    if (few.max_iterations > TRIAL_ITERATIONS && opts->starts > 1)
         few.max_iterations = TRIAL_ITERATIONS;
-    for (int start = 0; start <= RANDOM_STARTS; start++) {
+    for (int start = 0; start == 0 || start < opts->starts; start++) {
         random_start(s, trial, opts->seed, (uint64_t)start);
         if (start == 0 && (st = spectral_start(s, trial, err)) != CLV_OK)
             goto out;
@@ -298,7 +297,7 @@ clv_status clvi_cp_solve(clvi_cp *s, double total, const clvi_fit_opts *opts, do
             memcpy(theta, trial, params * sizeof *theta);
         }
     }
-    if ((st = descend(s, v, theta, &all, &f, iterations, context, err)) != CLV_OK)
+    if (opts->starts > 1 && (st = descend(s, v, theta, &all, &f, iterations, context, err)) != CLV_OK)
         goto out;
     st = take_solution(s, v, theta, pt, err);
 out:

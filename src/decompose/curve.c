@@ -6,11 +6,12 @@
 
 #include "base/mem.h"
 
+#define FIRST     4    /* times as many iterations at the largest size of a nested form, which starts afresh */
 #define TOLERANCE 1e-4 /* of the error, over five iterations: less is not seen on a curve */
 
 clvi_curve_job clvi_curve_job_default(void)
 {
-    return (clvi_curve_job){.fit = clvi_fit_opts_default(), .first_iterations = 40, .iterations = 10};
+    return (clvi_curve_job){.fit = clvi_fit_opts_default()};
 }
 
 static void set_size(clvi_fit_opts *opts, const clvi_form *form, double size)
@@ -53,6 +54,7 @@ static clv_status trace(clvi_curve_point *point, const clvi_curve_job *job, cons
                                 .parameters = clvi_chain_parameters(chain),
                                 .iterations = fit.iterations};
     point->fit.start = chain;
+    point->fit.starts = job->fit.starts;
     point->fit.max_iterations = job->fit.max_iterations;
     point->fit.tolerance = job->fit.tolerance;
     return CLV_OK;
@@ -63,14 +65,17 @@ clv_status clvi_curve(clvi_curve_point *points, const clvi_curve_job *job, clvi_
 {
     TRY(check(job, err));
     clvi_fit_opts opts = job->fit;
+    const int iterations = job->iterations > 0 ? job->iterations : job->form->curve_iterations;
     opts.start = NULL;
-    opts.max_iterations = job->first_iterations;
+    opts.starts = 1;
+    opts.max_iterations = job->form->nested ? FIRST * iterations : iterations;
     opts.tolerance = TOLERANCE;
     for (size_t i = job->n; i-- > 0;) {
         set_size(&opts, job->form, job->sizes[i]);
         TRY(trace(&points[i], job, &opts, arena, context, err));
-        opts.start = points[i].fit.start;
-        opts.max_iterations = job->iterations;
+        if (job->form->nested)
+            opts.start = points[i].fit.start;
+        opts.max_iterations = iterations;
     }
     for (size_t i = 1; i < job->n; i++)
         if (points[i].error > points[i - 1].error)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The whole curve of error against size of one form at one convolution, for a search: the largest size is fitted first,
- * and each smaller one starts from what is left of the next larger one when the filters of least loss are removed. */
+/* The whole curve of error against size of one form at one convolution, for a search. In nested forms the largest size
+ * is fitted first, and each smaller one starts from what is left of the next larger one when what loses least is
+ * removed. What is left of a bottleneck is no better a start than its spectrum (docs/perf.md): each size has its own.
+ */
 #ifndef CLVI_DECOMPOSE_CURVE_H
 #define CLVI_DECOMPOSE_CURVE_H
 
@@ -14,8 +16,7 @@ typedef struct clvi_curve_job {
                             limits of iterations in it are not read */
     const double *sizes; /* [n] ascending: the multiplier for depthwise, `size` for the other forms */
     size_t n;
-    int first_iterations; /* of L-BFGS at the largest size, 40 */
-    int iterations;       /* at each of the others, 10 */
+    int iterations; /* of L-BFGS at each size; 0: what the form needs (clvi_form.curve_iterations) */
 } clvi_curve_job;
 
 clvi_curve_job clvi_curve_job_default(void);

@@ -53,6 +53,7 @@ clvi_fit_opts clvi_fit_opts_default(void)
                            .ridge = 1e-3,
                            .max_iterations = 200,
                            .seed = 1,
+                           .starts = 3,
                            .tolerance = 1e-6};
 }
 

@@ -56,6 +56,7 @@ typedef struct clvi_fit_opts {
     double ridge;       /* lambda relative to tr(S)/q, default 1e-3 */
     int max_iterations; /* L-BFGS, default 200 */
     uint64_t seed;      /* of random starts */
+    int starts;         /* bottleneck: of which the best goes on, the first from the spectrum; at least 1, default 3 */
     /* A chain that an earlier fit of the same form and convolution gave, where descent starts instead of at random
      * (borrowed; NULL: none). It has this size or a larger one: then what loses least is removed from it first, by the
      * exact loss of each removal. The regularised objective never rises above the start's (that of what is left of it).
@@ -77,6 +78,9 @@ typedef struct clvi_fit {
 
 typedef struct clvi_form {
     const char *name; /* "depthwise", "channel", ... */
+    /* On a curve a size starts from what is left of the next larger one; else afresh, with this many iterations. */
+    bool nested;
+    int curve_iterations;
     /* NULL: can be split; else the reason why not, a sentence for `inspect`. */
     const char *(*refuses)(const clvi_conv *conv);
     /* MACs per output position of the chain for these options; 0 when the options make no sense for the conv. */

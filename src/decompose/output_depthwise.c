@@ -407,4 +407,4 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
     return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, err);
 }
 
-const clvi_form clvi_form_output_depthwise = {"output-depthwise", refuses, macs, fit};
+const clvi_form clvi_form_output_depthwise = {"output-depthwise", true, 6, refuses, macs, fit};

@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/size.h"
+#include "linalg/blas.h"
 #include "linalg/matrix.h"
 
 #define SMALL 32 /* eigenproblems up to this order (one kernel's taps) need no allocation */
@@ -20,8 +21,7 @@ static clv_status check(const double *a, size_t rows, size_t cols, size_t ld, cl
 {
     if (rows > INT_MAX || cols > INT_MAX || ld > INT_MAX)
         return FAIL(err, CLV_ERR_ARG, "matrix of %zu x %zu is larger than LAPACK can index", rows, cols);
-    if (openblas_get_num_threads() != 1)
-        openblas_set_num_threads(1);
+    clvi_blas_prepare();
     if (!clvi_all_finite(a, rows, cols, ld))
         return FAIL(err, CLV_ERR_NUMERIC, "matrix of %zu x %zu holds a NaN or an infinity", rows, cols);
     return CLV_OK;

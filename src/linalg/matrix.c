@@ -8,16 +8,11 @@
 #include <limits.h>
 
 #include "base/size.h"
+#include "linalg/blas.h"
 
 #define TILE_WORK ((size_t)1 << 21)
 #define TILE_ROWS ((size_t)128)
 #define TILE_COLS ((size_t)256)
-
-static void one_blas_thread(void)
-{
-    if (openblas_get_num_threads() != 1)
-        openblas_set_num_threads(1);
-}
 
 static blasint as_int(size_t n)
 {
@@ -70,7 +65,7 @@ void clvi_gemm(clvi_pool *pool, clvi_out c, double beta, double alpha, clvi_view
     product p = {c, beta, alpha, a, b, 0, false};
     if (a.rows == 0 || b.cols == 0)
         return;
-    one_blas_thread();
+    clvi_blas_prepare();
     if (a.cols == 0) { /* BLAS leaves leading dimensions of 0 to the caller */
         for (size_t i = 0; i < a.rows; i++)
             for (size_t j = 0; j < b.cols; j++)
@@ -106,7 +101,7 @@ void clvi_syrk_lower(clvi_pool *pool, clvi_out c, double beta, double alpha, clv
     product p = {c, beta, alpha, a, clvi_transposed(a), 0, true};
     if (a.rows == 0)
         return;
-    one_blas_thread();
+    clvi_blas_prepare();
     if (a.cols == 0) {
         for (size_t i = 0; i < a.rows; i++)
             for (size_t j = 0; j <= i; j++)
@@ -159,7 +154,7 @@ void clvi_solve_lower(clvi_pool *pool, clvi_view l, bool transposed, clvi_out b,
     triangle t = {l, transposed, b, cols};
     if (l.rows == 0 || cols == 0)
         return;
-    one_blas_thread();
+    clvi_blas_prepare();
     clvi_pool_run(pool, (cols + TILE_ROWS - 1) / TILE_ROWS, solve_task, &t);
 }
 
@@ -167,7 +162,7 @@ void clvi_solve_lower_right(clvi_view l, bool transposed, clvi_out b, size_t row
 {
     if (l.rows == 0 || rows == 0)
         return;
-    one_blas_thread();
+    clvi_blas_prepare();
     cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, transposed ? CblasTrans : CblasNoTrans, CblasNonUnit,
                 as_int(rows), as_int(l.rows), 1.0, l.p, as_int(l.ld), b.p, as_int(b.ld));
 }
@@ -176,7 +171,7 @@ double clvi_dot(clvi_view a, clvi_view b)
 {
     double sum = 0;
     assert(a.rows == b.rows && a.cols == b.cols && !a.transposed && !b.transposed);
-    one_blas_thread();
+    clvi_blas_prepare();
     for (size_t i = 0; i < a.rows; i++)
         sum += cblas_ddot(as_int(a.cols), a.p + i * a.ld, 1, b.p + i * b.ld, 1);
     return sum;
@@ -184,7 +179,7 @@ double clvi_dot(clvi_view a, clvi_view b)
 
 void clvi_axpy(size_t n, double alpha, const double *x, double *y)
 {
-    one_blas_thread();
+    clvi_blas_prepare();
     cblas_daxpy(as_int(n), alpha, x, 1, y, 1);
 }
 

@@ -222,7 +222,6 @@ static void curves_with_threads_and_without_memory(void **state)
         job.fit.uneven = is_depthwise(all[f]);
         job.sizes = sizes;
         job.iterations = 2;
-        job.first_iterations = 2;
         if (strcmp(all[f]->name, "remove") == 0)
             sizes[0] = 1;
         job.n = strcmp(all[f]->name, "remove") == 0 ? 1 : sizes_of(sizes, all[f], &l, 2);
