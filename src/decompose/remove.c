@@ -116,4 +116,4 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
     return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, err);
 }
 
-const clvi_form clvi_form_remove = {"remove", refuses, macs, fit};
+const clvi_form clvi_form_remove = {"remove", false, 0, refuses, macs, fit};

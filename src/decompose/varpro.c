@@ -10,8 +10,8 @@
 #include "linalg/matrix.h"
 
 /* G gets this times its own diagonal added, so that filters that have become parallel, or the full multiplier on
- * singular statistics, leave it invertible. It also bounds how far two nearly parallel filters may grow against each other (the degeneracy of
- * CP decompositions), which would cost digits when a network runs in float32. */
+ * singular statistics, leave it invertible. It also bounds how far two nearly parallel filters may grow against each
+ * other (the degeneracy of CP decompositions), which would cost digits when a network runs in float32. */
 #define JITTER 1e-9
 
 /* relative error at which a fit is exact: rounding the weights to float32 costs about 1e-14 */
