@@ -21,6 +21,7 @@ typedef struct clvi_candidate {
 typedef struct clvi_candidates {
     clvi_candidate item[CLVI_CANDIDATES_MAX]; /* the first one keeps the convolution */
     size_t n;                                 /* 0: not explored */
+    double share; /* of the variance of its block's sum, what the convolution's output has; 1: no sum */
 } clvi_candidates;
 
 typedef struct clvi_explore_opts {

@@ -179,16 +179,16 @@ static clv_status fit_on_statistics(clvi_fit *fit, clvi_job *j, size_t i, const 
     const clvi_site *site = &j->sites.site[i];
     const size_t groups = (size_t)site->conv.groups;
     clvi_stats stats;
-    clvi_moments *moments = NULL;
+    clvi_site_stats own = {0};
     clvi_covariance *cov = NULL;
     TRY(clvi_stats_open(&stats, j->opts.stats, err));
-    clv_status st = clvi_stats_read(&moments, &stats, i, site, err);
+    clv_status st = clvi_stats_read(&own, &stats, i, site, err);
     if (st == CLV_OK)
-        st = clvi_covariances_of(&cov, moments, groups, err);
+        st = clvi_covariances_of(&cov, own.moments, groups, err);
     if (st == CLV_OK)
         st = opts->form->fit(fit, &site->conv, cov, &opts->fit, j->arena, j->context, err);
     clvi_covariances_free(cov, groups);
-    clvi_site_moments_free(moments, site);
+    clvi_site_moments_free(own.moments, site);
     clvi_stats_close(&stats);
     return st == CLV_OK || !err ? st : clvi_fail_prefix(err, st, site->name);
 }

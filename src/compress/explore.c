@@ -39,6 +39,7 @@ static clv_status explore_part(flow *f, const clvi_survey_part *part, clv_error 
     clv_status st = cov && lists ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "%zu convolutions", part->n);
     for (size_t k = 0; st == CLV_OK && k < part->n; k++) {
         lists[k] = &f->lists[part->site[k]];
+        lists[k]->share = part->share[k];
         st = clvi_covariances_of(&cov[k], part->moments[k], (size_t)t->sites->site[part->site[k]].conv.groups, err);
     }
     if (st == CLV_OK)
@@ -56,7 +57,8 @@ static clv_status take(void *user, const clvi_survey_part *part, clv_error *err)
     flow *f = user;
     for (size_t k = 0; f->writer && k < part->n; k++) {
         const clvi_site *site = &f->task->sites->site[part->site[k]];
-        TRY(clvi_stats_add(f->writer, part->site[k], site->name, part->moments[k], (size_t)site->conv.groups, err));
+        const clvi_site_stats stats = {part->moments[k], (size_t)site->conv.groups, part->share[k]};
+        TRY(clvi_stats_add(f->writer, part->site[k], site->name, &stats, err));
     }
     return f->lists ? explore_part(f, part, err) : CLV_OK;
 }
@@ -67,14 +69,15 @@ static clv_status replay(flow *f, const clvi_stats *stats, clv_error *err)
     const clvi_sites *sites = f->task->sites;
     size_t *site = clvi_calloc(sites->n, sizeof *site), n = 0, bytes = 0;
     clvi_moments **moments = clvi_calloc(sites->n, sizeof *moments);
-    clv_status st = site && moments ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "%zu convolutions", sites->n);
+    double *share = clvi_calloc(sites->n, sizeof *share);
+    clv_status st = site && moments && share ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "%zu convolutions", sites->n);
     for (size_t i = 0; st == CLV_OK && i <= sites->n; i++) {
         const bool end = i == sites->n;
         if (!end && sites->site[i].kept)
             continue;
         const size_t more = end ? 0 : clvi_site_moments_bytes(&sites->site[i]);
         if (n > 0 && (end || bytes + more > f->task->memory)) {
-            st = take(f, &(clvi_survey_part){site, moments, n}, err);
+            st = take(f, &(clvi_survey_part){site, moments, share, n}, err);
             for (size_t k = 0; k < n; k++)
                 clvi_site_moments_free(moments[k], &sites->site[site[k]]);
             n = bytes = 0;
@@ -83,13 +86,17 @@ static clv_status replay(flow *f, const clvi_stats *stats, clv_error *err)
             continue;
         site[n] = i;
         bytes += more;
-        st = clvi_stats_read(&moments[n], stats, i, &sites->site[i], err);
+        clvi_site_stats own;
+        st = clvi_stats_read(&own, stats, i, &sites->site[i], err);
+        moments[n] = own.moments;
+        share[n] = own.share;
         n += st == CLV_OK;
     }
     for (size_t k = 0; k < n; k++)
         clvi_site_moments_free(moments[k], &sites->site[site[k]]);
     clvi_free(site);
     clvi_free(moments);
+    clvi_free(share);
     return st;
 }
 

@@ -138,6 +138,26 @@ static void find_activation(clvi_site *site, const clvi_graph *graph, const clvi
         site->activation = a;
 }
 
+/* The only node that reads a value, or NULL. */
+static const clvi_node *only_reader(const clvi_graph *graph, const clvi_uses *uses, int32_t value)
+{
+    const int32_t first = uses->first[value];
+    return uses->first[value + 1] - first == 1 && !graph->values[value].is_output ? graph->nodes[uses->consumer[first]]
+                                                                                  : NULL;
+}
+
+static void find_next(clvi_sites *sites, size_t index, const clvi_graph *graph, const clvi_uses *uses)
+{
+    clvi_site *site = &sites->site[index];
+    const clvi_node *reader = only_reader(graph, uses, site->y);
+    site->next = CLVI_NONE;
+    if (reader && site->activation.kind != CLVI_ACTIVATION_NONE && site->sum == CLVI_NONE)
+        reader = only_reader(graph, uses, reader->out[0]);
+    for (size_t i = index + 1; reader && i < sites->n; i++)
+        if (sites->site[i].node == reader)
+            site->next = (int32_t)i;
+}
+
 static clv_status describe(clvi_site *site, const clvi_graph *graph, clvi_arena *arena, const clvi_shapes *shapes,
                            clv_error *err)
 {
@@ -188,6 +208,8 @@ clv_status clvi_sites_find(clvi_sites *out, const clvi_graph *graph, const clvi_
     for (size_t i = 0; i < out->n; i++)
         if (!out->site[i].kept)
             find_activation(&out->site[i], graph, &uses, out->arena);
+    for (size_t i = 0; i < out->n; i++)
+        find_next(out, i, graph, &uses);
 out:
     clvi_uses_free(&uses);
     clvi_free(mark);

@@ -165,6 +165,7 @@ static clv_status unpack_moments(clvi_moments *m, clvi_unpacker *u, clv_error *e
 void clvi_candidates_pack(clvi_packer *p, const clvi_candidates *list)
 {
     clvi_pack_u64(p, list->n);
+    clvi_pack_double(p, list->share);
     for (size_t i = 0; i < list->n; i++) {
         const clvi_candidate *c = &list->item[i];
         clvi_pack_text(p, c->form ? c->form->name : "");
@@ -180,6 +181,7 @@ void clvi_candidates_pack(clvi_packer *p, const clvi_candidates *list)
 bool clvi_candidates_unpack(clvi_unpacker *u, clvi_candidates *list)
 {
     list->n = (size_t)clvi_unpack_u64(u);
+    list->share = clvi_unpack_double(u);
     if (u->failed || list->n > CLVI_CANDIDATES_MAX)
         return false;
     for (size_t i = 0; i < list->n; i++) {
@@ -237,15 +239,16 @@ clv_status clvi_stats_create(clvi_stats_writer **out, const char *path, const cl
     return st;
 }
 
-clv_status clvi_stats_add(clvi_stats_writer *w, size_t site, const char *name, const clvi_moments *moments,
-                          size_t groups, clv_error *err)
+clv_status clvi_stats_add(clvi_stats_writer *w, size_t site, const char *name, const clvi_site_stats *stats,
+                          clv_error *err)
 {
     clvi_packer p = {0};
     clvi_pack_u64(&p, site);
     clvi_pack_text(&p, name);
-    clvi_pack_u64(&p, groups);
-    for (size_t g = 0; g < groups; g++)
-        pack_moments(&p, &moments[g]);
+    clvi_pack_double(&p, stats->share);
+    clvi_pack_u64(&p, stats->groups);
+    for (size_t g = 0; g < stats->groups; g++)
+        pack_moments(&p, &stats->moments[g]);
     return put(w, KIND_SITE, &p, err);
 }
 
@@ -319,30 +322,30 @@ static void free_groups(clvi_moments *m, size_t groups)
     clvi_free(m);
 }
 
-/* A site's record, whatever its shape. Gives (*out)[*groups]. */
-static clv_status read_site(clvi_moments **out, size_t *groups, char name[256], const clvi_stats *s, size_t record,
-                            clv_error *err)
+/* A site's record, whatever its shape. Gives out->moments (free_groups). */
+static clv_status read_site(clvi_site_stats *out, char name[256], const clvi_stats *s, size_t record, clv_error *err)
 {
     clvi_bytes bytes;
-    *out = NULL;
+    *out = (clvi_site_stats){0};
     TRY(clvi_records_read(&bytes, &s->records, record, err));
     clvi_unpacker u = {bytes.data, bytes.size, false};
     (void)clvi_unpack_u64(&u);
     clvi_unpack_text(&u, name, 256);
+    out->share = clvi_unpack_double(&u);
     const uint64_t n = clvi_unpack_u64(&u);
     clv_status st = CLV_OK;
-    if (u.failed || n < 1 || n > u.left)
-        st = FAIL(err, CLV_ERR_FORMAT, "\"%s\": record %zu holds %llu groups in %zu bytes", s->records.path, record,
-                  (unsigned long long)n, u.left);
-    if (st == CLV_OK && !(*out = clvi_calloc((size_t)n, sizeof **out)))
+    if (u.failed || n < 1 || n > u.left || !(out->share > 0) || out->share > 1)
+        st = FAIL(err, CLV_ERR_FORMAT, "\"%s\": record %zu holds %llu groups in %zu bytes, a share of %g",
+                  s->records.path, record, (unsigned long long)n, u.left, out->share);
+    if (st == CLV_OK && !(out->moments = clvi_calloc((size_t)n, sizeof *out->moments)))
         st = FAIL(err, CLV_ERR_NOMEM, "statistics of %llu groups", (unsigned long long)n);
+    out->groups = st == CLV_OK ? (size_t)n : 0;
     for (size_t g = 0; st == CLV_OK && g < n; g++)
-        st = unpack_moments(&(*out)[g], &u, err);
+        st = unpack_moments(&out->moments[g], &u, err);
     clvi_free(bytes.data);
-    *groups = (size_t)n;
     if (st != CLV_OK) {
-        free_groups(*out, (size_t)n);
-        *out = NULL;
+        free_groups(out->moments, out->groups);
+        *out = (clvi_site_stats){0};
     }
     return st;
 }
@@ -362,25 +365,26 @@ static clv_status find_site(size_t *record, const clvi_stats *s, size_t site, cl
     return CLV_OK;
 }
 
-clv_status clvi_stats_read(clvi_moments **out, const clvi_stats *s, size_t site, const clvi_site *shape, clv_error *err)
+clv_status clvi_stats_read(clvi_site_stats *out, const clvi_stats *s, size_t site, const clvi_site *shape,
+                           clv_error *err)
 {
     const clvi_conv_shape *c = &shape->shape;
     char name[256];
-    size_t record, groups;
-    *out = NULL;
+    size_t record;
+    *out = (clvi_site_stats){0};
     TRY(find_site(&record, s, site, err));
     if (record == s->records.n)
         return FAIL(err, CLV_ERR_FORMAT, "\"%s\" has no statistics of convolution \"%s\"", s->records.path,
                     shape->name);
-    TRY(read_site(out, &groups, name, s, record, err));
-    const clvi_moments *m = *out;
-    if (groups == (size_t)c->groups && m[0].q == (size_t)(c->c / c->groups * c->kh * c->kw) &&
+    TRY(read_site(out, name, s, record, err));
+    const clvi_moments *m = out->moments;
+    if (out->groups == (size_t)c->groups && m[0].q == (size_t)(c->c / c->groups * c->kh * c->kw) &&
         m[0].n == (size_t)(c->o / c->groups))
         return CLV_OK;
     const clv_status st = FAIL(err, CLV_ERR_FORMAT, "\"%s\": statistics of \"%s\" are %zu groups of [%zu, %zu]",
-                               s->records.path, name, groups, m[0].n, m[0].q);
-    free_groups(*out, groups);
-    *out = NULL;
+                               s->records.path, name, out->groups, m[0].n, m[0].q);
+    free_groups(out->moments, out->groups);
+    *out = (clvi_site_stats){0};
     return st;
 }
 
@@ -408,18 +412,18 @@ clv_status clvi_stats_read_candidates(bool *found, clvi_candidates *lists, size_
 clv_status clvi_stats_describe(clvi_item *table, const clvi_stats *s, size_t i, clv_error *err)
 {
     char name[256];
-    size_t groups;
-    clvi_moments *m;
+    clvi_site_stats site;
     if (s->records.record[i].kind != KIND_SITE)
         return CLV_OK;
-    TRY(read_site(&m, &groups, name, s, i, err));
+    TRY(read_site(&site, name, s, i, err));
     clvi_item *row = clvi_report_row(table);
     clvi_report_text(row, "layer", name);
-    clvi_report_int(row, "groups", (int64_t)groups);
-    clvi_report_int(row, "inputs", (int64_t)m[0].q);
-    clvi_report_int(row, "outputs", (int64_t)m[0].n);
-    clvi_report_int(row, "samples", (int64_t)m[0].count);
-    free_groups(m, groups);
+    clvi_report_int(row, "groups", (int64_t)site.groups);
+    clvi_report_int(row, "inputs", (int64_t)site.moments[0].q);
+    clvi_report_int(row, "outputs", (int64_t)site.moments[0].n);
+    clvi_report_int(row, "samples", (int64_t)site.moments[0].count);
+    clvi_report_real(row, "share_of_sum", site.share, 3);
+    free_groups(site.moments, site.groups);
     return CLV_OK;
 }
 
@@ -449,35 +453,42 @@ static clv_status merge_heads(clvi_stats_head *to, const clvi_stats *s, const ch
     return CLV_OK;
 }
 
+/* Add the same site of another file. The share of the sum is averaged, weighted by samples. */
+static clv_status add_site(clvi_site_stats *sum, const clvi_stats *file, size_t site, const char *name, clv_error *err)
+{
+    char other_name[256];
+    size_t at;
+    clvi_site_stats other;
+    TRY(find_site(&at, file, site, err));
+    if (at == file->records.n)
+        return FAIL(err, CLV_ERR_ARG, "\"%s\" has no statistics of \"%s\"", file->records.path, name);
+    TRY(read_site(&other, other_name, file, at, err));
+    clv_status st = CLV_OK;
+    if (sum->groups != other.groups)
+        st = FAIL(err, CLV_ERR_ARG, "\"%s\" has %zu and %zu groups", name, sum->groups, other.groups);
+    const double a = sum->moments[0].count, b = other.moments[0].count;
+    sum->share = (a * sum->share + b * other.share) / (a + b);
+    for (size_t g = 0; st == CLV_OK && g < sum->groups; g++)
+        st = clvi_moments_merge(&sum->moments[g], &other.moments[g], err);
+    free_groups(other.moments, other.groups);
+    return st;
+}
+
 /* Site number `record` of the first file plus the same site of the others. */
 static clv_status merge_site(clvi_stats_writer *w, const clvi_stats *files, size_t n, size_t record, clv_error *err)
 {
-    char name[256], other_name[256];
-    size_t groups, other_groups, at;
+    char name[256];
     uint64_t site;
-    clvi_moments *sum, *other;
+    clvi_site_stats sum;
     const clvi_records *r = &files[0].records;
     TRY(clvi_file_read_at(&site, sizeof site, r->record[record].offset, r->path, err));
-    TRY(read_site(&sum, &groups, name, &files[0], record, err));
+    TRY(read_site(&sum, name, &files[0], record, err));
     clv_status st = CLV_OK;
-    for (size_t i = 1; st == CLV_OK && i < n; i++) {
-        if ((st = find_site(&at, &files[i], (size_t)site, err)) != CLV_OK)
-            break;
-        if (at == files[i].records.n) {
-            st = FAIL(err, CLV_ERR_ARG, "\"%s\" has no statistics of \"%s\"", files[i].records.path, name);
-            break;
-        }
-        if ((st = read_site(&other, &other_groups, other_name, &files[i], at, err)) != CLV_OK)
-            break;
-        if (groups != other_groups)
-            st = FAIL(err, CLV_ERR_ARG, "\"%s\" has %zu and %zu groups", name, groups, other_groups);
-        for (size_t g = 0; st == CLV_OK && g < groups; g++)
-            st = clvi_moments_merge(&sum[g], &other[g], err);
-        free_groups(other, other_groups);
-    }
+    for (size_t i = 1; st == CLV_OK && i < n; i++)
+        st = add_site(&sum, &files[i], (size_t)site, name, err);
     if (st == CLV_OK)
-        st = clvi_stats_add(w, (size_t)site, name, sum, groups, err);
-    free_groups(sum, groups);
+        st = clvi_stats_add(w, (size_t)site, name, &sum, err);
+    free_groups(sum.moments, sum.groups);
     return st;
 }
 

@@ -37,14 +37,21 @@ uint64_t clvi_graph_hash(const clvi_graph *graph);
 clv_status clvi_stats_head_of(clvi_stats_head *out, const clvi_graph *folded, const clvi_sites *sites,
                               const clvi_calibration *calibration, clv_error *err);
 
+/* What is kept of one site. */
+typedef struct clvi_site_stats {
+    clvi_moments *moments; /* [groups] */
+    size_t groups;
+    double share; /* as clvi_candidates */
+} clvi_site_stats;
+
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
 typedef struct clvi_stats_writer clvi_stats_writer;
 
 /* The file appears whole at the commit, or not at all. Gives *out (clvi_stats_writer_free). */
 clv_status clvi_stats_create(clvi_stats_writer **out, const char *path, const clvi_stats_head *head, clv_error *err);
-clv_status clvi_stats_add(clvi_stats_writer *w, size_t site, const char *name, const clvi_moments *moments,
-                          size_t groups, clv_error *err);
+clv_status clvi_stats_add(clvi_stats_writer *w, size_t site, const char *name, const clvi_site_stats *stats,
+                          clv_error *err);
 
 /* explored: hash of what the candidates depend on beside the moments. lists[n]. */
 clv_status clvi_stats_add_candidates(clvi_stats_writer *w, uint64_t explored, const clvi_candidates *lists, size_t n,
@@ -63,9 +70,8 @@ typedef struct clvi_stats {
 clv_status clvi_stats_open(clvi_stats *out, const char *path, clv_error *err);
 void clvi_stats_close(clvi_stats *s); /* an empty one is fine */
 
-/* The moments of a site: [groups] (clvi_site_moments_free, survey.h). CLV_ERR_FORMAT: not there, or of another shape.
- */
-clv_status clvi_stats_read(clvi_moments **out, const clvi_stats *s, size_t site, const clvi_site *shape,
+/* Gives out->moments (clvi_site_moments_free, survey.h). CLV_ERR_FORMAT: not there, or of another shape. */
+clv_status clvi_stats_read(clvi_site_stats *out, const clvi_stats *s, size_t site, const clvi_site *shape,
                            clv_error *err);
 
 /* *found: lists[n] were explored under this hash and have been read. */

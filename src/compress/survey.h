@@ -10,6 +10,7 @@
 typedef struct clvi_survey_part {
     const size_t *site;     /* [n] indices */
     clvi_moments **moments; /* [n] of [groups] each, everything flushed */
+    const double *share;    /* [n] of the variance of the block's sum, what the convolution's output has; 1: no sum */
     size_t n;
 } clvi_survey_part;
 
