@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-#define FIRST     4    /* times as many iterations at the largest size of a nested form, which starts afresh */
+#define FIRST     3    /* times as many iterations at the largest size of a nested form, which starts afresh */
 #define TOLERANCE 1e-4 /* of the error, over five iterations: less is not seen on a curve */
 
 clvi_curve_job clvi_curve_job_default(void)

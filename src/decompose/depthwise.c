@@ -152,6 +152,10 @@ static clv_status fit_filters(work *w, const size_t *filters, clv_error *err)
     const clvi_method method = w->opts->method;
     if (method <= CLVI_METHOD_INTER_CHANNEL)
         return try_closed(w, method, filters, err);
+    if (method == CLVI_METHOD_JOINT && w->opts->starts == 1) {
+        TRY(try_closed(w, CLVI_METHOD_GSVD, filters, err));
+        return try_from_best(w, CLVI_METHOD_JOINT, err);
+    }
     for (int start = CLVI_METHOD_SVD; start <= CLVI_METHOD_INTER_CHANNEL; start++)
         TRY(try_closed(w, (clvi_method)start, filters, err));
     TRY(try_from_best(w, CLVI_METHOD_SWEEPS, err));
@@ -237,7 +241,8 @@ static clv_status resume(work *w, size_t group, size_t m0, clv_error *err)
 static clv_status fit_work(work *w, clv_error *err)
 {
     const size_t c = w->g.c;
-    const bool even = w->total % c == 0, data = w->opts->method != CLVI_METHOD_SVD;
+    const bool quick = w->opts->starts == 1 && w->opts->method == CLVI_METHOD_JOINT;
+    const bool even = w->total % c == 0 && !(quick && w->opts->uneven), data = w->opts->method != CLVI_METHOD_SVD;
     size_t *filters = clvi_alloc_array(c, sizeof *filters);
     clv_status st = CLV_OK;
     if (!filters)
@@ -251,7 +256,7 @@ static clv_status fit_work(work *w, clv_error *err)
         st = clvi_dw_allocate(filters, &w->g, data ? w->target : w->g.w, data ? &w->space : NULL, w->total, err);
         if (st == CLV_OK)
             st = fit_filters(w, filters, err);
-        if (st == CLV_OK && w->opts->method == CLVI_METHOD_JOINT)
+        if (st == CLV_OK && w->opts->method == CLVI_METHOD_JOINT && !quick)
             st = try_pruned(w, filters, err);
     }
     clvi_free(filters);
@@ -357,4 +362,4 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
     return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, err);
 }
 
-const clvi_form clvi_form_depthwise = {"depthwise", true, 10, refuses, macs, fit};
+const clvi_form clvi_form_depthwise = {"depthwise", true, 8, refuses, macs, fit};

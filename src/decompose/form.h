@@ -56,7 +56,7 @@ typedef struct clvi_fit_opts {
     double ridge;       /* lambda relative to tr(S)/q, default 1e-3 */
     int max_iterations; /* L-BFGS, default 200 */
     uint64_t seed;      /* of random starts */
-    int starts;         /* bottleneck: of which the best goes on, the first from the spectrum; at least 1, default 3 */
+    int starts; /* bottleneck: how many are tried, default 3; every form: 1 is the one start that is cheapest to make */
     /* A chain that an earlier fit of the same form and convolution gave, where descent starts instead of at random
      * (borrowed; NULL: none). It has this size or a larger one: then what loses least is removed from it first, by the
      * exact loss of each removal. The regularised objective never rises above the start's (that of what is left of it).

@@ -229,8 +229,8 @@ static void leave(const clvi_kron *k, double *v, double *pt)
     }
 }
 
-static clv_status best_start(const clvi_kron *k, clvi_varpro *varpro, const clvi_lbfgs_opts *solver, double *v,
-                             int *iterations, clv_context *context, clv_error *err)
+static clv_status best_start(const clvi_kron *k, clvi_varpro *varpro, const clvi_lbfgs_opts *solver, int starts,
+                             double *v, int *iterations, clv_context *context, clv_error *err)
 {
     clvi_lbfgs_opts few = *solver;
     clvi_lbfgs_result result;
@@ -238,9 +238,11 @@ static clv_status best_start(const clvi_kron *k, clvi_varpro *varpro, const clvi
     clv_status st = CLV_OK;
     if (!trial)
         return FAIL(err, CLV_ERR_NOMEM, "fit of %zu channels over %zu inputs", k->r, k->q);
-    if (few.max_iterations > TRIAL_ITERATIONS)
+    if (starts == 1)
+        few.max_iterations = 0;
+    else if (few.max_iterations > TRIAL_ITERATIONS)
         few.max_iterations = TRIAL_ITERATIONS;
-    for (int start = 0; start < CLVI_KRON_STARTS && best > solver->f_target; start++) {
+    for (int start = 0; start < starts && best > solver->f_target; start++) {
         if ((st = clvi_kron_start(k, start, trial, err)) != CLV_OK ||
             (st = clvi_varpro_minimise(varpro, trial, &few, &result, context, err)) != CLV_OK)
             break;
@@ -262,10 +264,11 @@ clv_status clvi_kron_solve(const clvi_kron *k, size_t rank, const clvi_fit_opts 
     clvi_lbfgs_result result;
     clvi_varpro *varpro = NULL;
     clv_status st;
+    const int starts = opts->starts == 1 ? 1 : CLVI_KRON_STARTS;
     TRY(clvi_varpro_create(&varpro, &structure, k->p * k->r, k->q, k->n, k->total, k->pool, err));
     if (rank > 0 && (st = clvi_varpro_limit_rank(varpro, rank, err)) != CLV_OK)
         goto out;
-    st = warm ? clvi_kron_reduce(k, warm, v, err) : best_start(k, varpro, &solver, v, iterations, context, err);
+    st = warm ? clvi_kron_reduce(k, warm, v, err) : best_start(k, varpro, &solver, starts, v, iterations, context, err);
     if (st != CLV_OK || (st = clvi_varpro_minimise(varpro, v, &solver, &result, context, err)) != CLV_OK)
         goto out;
     *iterations += result.iterations;

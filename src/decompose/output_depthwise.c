@@ -307,9 +307,12 @@ static clv_status solve(problem *p, double *q, const clvi_fit_opts *opts, int *i
         goto out;
     }
     double *grad = trial + params;
-    if (few.max_iterations > TRIAL_ITERATIONS)
+    const int starts = opts->starts == 1 ? 1 : STARTS;
+    if (starts == 1)
+        few.max_iterations = 0;
+    else if (few.max_iterations > TRIAL_ITERATIONS)
         few.max_iterations = TRIAL_ITERATIONS;
-    for (int number = 0; number < STARTS; number++) {
+    for (int number = 0; number < starts; number++) {
         if ((st = start(p, number, trial, err)) != CLV_OK ||
             (st = clvi_lbfgs(trial, params, evaluate, p, &few, &result, context, err)) != CLV_OK)
             goto out;
@@ -407,4 +410,4 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
     return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, err);
 }
 
-const clvi_form clvi_form_output_depthwise = {"output-depthwise", true, 6, refuses, macs, fit};
+const clvi_form clvi_form_output_depthwise = {"output-depthwise", true, 7, refuses, macs, fit};

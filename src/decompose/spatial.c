@@ -167,4 +167,4 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
     return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, err);
 }
 
-const clvi_form clvi_form_spatial = {"spatial", true, 10, refuses, macs, fit};
+const clvi_form clvi_form_spatial = {"spatial", true, 8, refuses, macs, fit};

@@ -69,7 +69,7 @@ static void a_converged_chain_is_where_it_ends(void **state)
                 for (size_t i = 0; i < n; i++) {
                     const clvi_fit cold = fit_from(all[f], &l, (int64_t)sizes[i], uneven, NULL, arena);
                     const clvi_fit warm = fit_from(all[f], &l, (int64_t)sizes[i], uneven, &cold.chain, arena);
-                    if ((warm.iterations > 6 * (int)l.groups && cold.error > 1e-12) ||
+                    if ((warm.iterations > 12 * (int)l.groups && cold.error > 1e-12) ||
                         warm.error > cold.error * (1 + 1e-4) + 1e-7)
                         fail_msg("%s, shape %zu, size %g: %d iterations, error %.9g after %.9g", all[f]->name, s,
                                  sizes[i], warm.iterations, warm.error, cold.error);
