@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench_fits layer [OUT IN KERNEL [MULTIPLIER]]          every form once, from scratch, on a random layer
  * bench_fits curves [OUT IN KERNEL]                      curves of every form on a random layer
- * bench_fits curves MODEL CALIBRATION PREPROCESS         curves of every form at every convolution of a network
  * With --check before the rest of the arguments of `curves`, each point is fitted from scratch too (200 iterations). */
 #include <math.h>
 #include <stdio.h>
@@ -9,16 +8,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "api/model.h"
 #include "base/mem.h"
-#include "cleave/compress.h"
-#include "cleave/measure.h"
-#include "compress/collect.h"
-#include "compress/sites.h"
 #include "decompose/curve.h"
 #include "decompose/synth.h"
-#include "runtime/passes.h"
-#include "runtime/session.h"
 
 #define JOBS   7 /* the forms, and uneven depthwise */
 #define SHARES 10
@@ -191,58 +183,6 @@ static void print_tallies(const bench *b)
     (void)printf("all: %.2f processor seconds\n", sum);
 }
 
-static clv_status run_model(bench *b, char **argv, clv_error *err)
-{
-    clv_model *model = NULL;
-    clv_dataset *data = NULL;
-    clv_dataset_opts images = clv_dataset_opts_default();
-    clv_preprocess preprocess;
-    clvi_calibration calibration = {0};
-    clvi_shapes shapes = {0};
-    clvi_sites sites = {0};
-    clvi_targets targets = {0};
-    double fits = 0;
-    clv_status st;
-    images.limit = 64; /* 512 positions in each: the statistics are not what is measured */
-    if ((st = clv_model_load(&model, argv[0], err)) != CLV_OK ||
-        (st = clv_preprocess_preset(&preprocess, argv[2], err)) != CLV_OK ||
-        (st = clv_dataset_open(&data, argv[1], &images, err)) != CLV_OK ||
-        (st = clvi_pass_fold_constants(model->graph, err)) != CLV_OK ||
-        (st = clvi_pass_fold_batchnorm(model->graph, err)) != CLV_OK ||
-        (st = clvi_calibration_create(&calibration, model->graph, data, &preprocess, b->context, err)) != CLV_OK)
-        goto out;
-    calibration.samples = 32768;
-    calibration.batch = 64;
-    calibration.seed = 1;
-    if ((st = clvi_shapes_infer(&shapes, model->graph, &calibration.input, 1, err)) != CLV_OK ||
-        (st = clvi_sites_find(&sites, model->graph, &shapes, err)) != CLV_OK ||
-        (st = clvi_targets_collect(&targets, model->graph, &sites, &calibration, err)) != CLV_OK)
-        goto out;
-    for (size_t i = 0; i < sites.n && st == CLV_OK; i++) {
-        clvi_covariance *cov = NULL;
-        const clvi_conv *conv = &sites.site[i].conv;
-        if (sites.site[i].kept || conv->c < 4 || conv->kh * conv->kw == 1)
-            continue;
-        st = clvi_site_covariances(&cov, model->graph, &sites, i, &targets, &calibration, err);
-        const double start = clvi_now();
-        if (st == CLV_OK)
-            st = run_layer(b, conv, cov, false, err);
-        fits += clvi_now() - start;
-        clvi_covariances_free(cov, (size_t)conv->groups);
-    }
-    (void)printf("%.2f seconds for the curves of all convolutions, %d threads\n", fits,
-                 clv_context_threads(b->context));
-    print_tallies(b);
-out:
-    clvi_targets_free(&targets);
-    clvi_calibration_free(&calibration);
-    clvi_sites_free(&sites);
-    clvi_shapes_free(&shapes);
-    clv_dataset_free(data);
-    clv_model_free(model);
-    return st;
-}
-
 /* Every form from scratch, all threads on one fit. */
 static clv_status run_once(const bench *b, const clvi_conv *conv, const clvi_covariance *cov, double multiplier,
                            clv_error *err)
@@ -314,7 +254,7 @@ int main(int argc, char **argv)
     const bool curve = argc > 1 && strcmp(argv[1], "curves") == 0;
     if (argc < 2 || (!curve && strcmp(argv[1], "layer") != 0)) {
         (void)fprintf(stderr, "usage: bench_fits layer [OUT IN KERNEL [MULTIPLIER]]\n"
-                              "       bench_fits curves [--check] [OUT IN KERNEL | MODEL CALIBRATION PREPROCESS]\n");
+                              "       bench_fits curves [--check] [OUT IN KERNEL]\n");
         return 2;
     }
     b.check = argc > 2 && strcmp(argv[2], "--check") == 0;
@@ -323,8 +263,7 @@ int main(int argc, char **argv)
     clv_status st = clv_context_create(&b.context, NULL, &err);
     if (st == CLV_OK) {
         (void)printf("%d threads, %s\n", clv_context_threads(b.context), clv_context_isa(b.context));
-        st = curve && argc == 3 && strstr(argv[0], ".onnx") ? run_model(&b, argv, &err)
-                                                            : run_random(&b, curve, argc, argv, &err);
+        st = run_random(&b, curve, argc, argv, &err);
     }
     if (st != CLV_OK)
         (void)fprintf(stderr, "bench_fits: %s: %s\n", clv_status_text(st), err.msg);
