@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Convolution, channels last. Output pixels are cut into tiles; a tile's rows of A are pointers to input pixels, a tap of
+ * the window after the other, so nothing is copied; a tap outside the image points to zeros. Weights are packed
+ * [panel of nr filters][tap][channel][nr]. Where the channels of a window row follow each other without a gap and the
+ * whole tile lies inside the image, a window row is taken as one tap: the same sums in the same order, fewer pointers.
+ *
+ * A task is a block of panels, small enough to stay in L2, times a range of tiles. */
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/size.h"
+#include "ops/conv_product.h"
+#include "ops/pixels.h"
+
+#define MAX_MR      16
+#define PANEL_BYTES (512u << 10) /* of weights that a task keeps coming back to */
+
+bool clvi_pixel_is_depthwise(const clvi_conv_shape *s)
+{
+    return s->groups == s->c && s->groups > 1;
+}
+
+bool clvi_pixel_is_pointwise(const clvi_conv_shape *s)
+{
+    return s->groups == 1 && s->kh == 1 && s->kw == 1 && s->sh == 1 && s->sw == 1 && s->pt == 0 && s->pl == 0 &&
+           s->pb == 0 && s->pr == 0;
+}
+
+bool clvi_pixel_conv_fits(const clvi_conv_shape *s)
+{
+    if (s->rank != 4 || s->kh > CLVI_PIXEL_WINDOW || s->kw > CLVI_PIXEL_WINDOW || s->n < 1 || s->oh < 1 || s->ow < 1 ||
+        s->c < 1 || s->o < 1)
+        return false;
+    return s->groups == 1 || (clvi_pixel_is_depthwise(s) && s->o == s->c);
+}
+
+typedef struct conv_run {
+    const clvi_pixel_step *step;
+    const float *zeros;
+    size_t taps, depth, pixels, tiles, panels, panel_floats;
+    size_t panel_blocks, tile_blocks;
+    size_t rows_bytes; /* of the pointers of one worker */
+} conv_run;
+
+static size_t ceil_div(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static conv_run plan_run(const clvi_pixel_step *step)
+{
+    const clvi_conv_shape *s = &step->conv.shape;
+    const clvi_pixel_gemm_f32 *gemm = &step->kernels->pixel_gemm_f32;
+    const size_t threads = (size_t)clvi_pool_threads(step->pool);
+    conv_run run = {.step = step, .taps = (size_t)(s->kh * s->kw), .depth = (size_t)s->c};
+    run.pixels = (size_t)(s->n * s->oh * s->ow);
+    run.tiles = clvi_panel_count(run.pixels, gemm->mr);
+    run.panels = ceil_div((size_t)s->o, gemm->nr);
+    run.panel_floats = run.taps * run.depth * gemm->nr;
+    run.zeros = step->conv.weights ? step->conv.weights + run.panels * run.panel_floats : NULL;
+    const size_t in_l2 = clvi_max_size(1, PANEL_BYTES / (run.panel_floats * sizeof(float)));
+    run.panel_blocks = ceil_div(run.panels, in_l2);
+    run.tile_blocks = 1;
+    if (threads > 1) {
+        const size_t wanted = 4 * threads;
+        run.tile_blocks = clvi_min_size(run.tiles / 4 + 1, ceil_div(wanted, run.panel_blocks));
+        if (run.tile_blocks * run.panel_blocks < wanted)
+            run.panel_blocks = clvi_min_size(run.panels, ceil_div(wanted, run.tile_blocks));
+    }
+    run.rows_bytes = clvi_round_up(run.taps * MAX_MR * sizeof(float *), CLV_ALIGN);
+    return run;
+}
+
+static size_t part_begin(size_t n, size_t parts, size_t i)
+{
+    return n / parts * i + clvi_min_size(i, n % parts);
+}
+
+/* Pointers for output pixels [first, first + m): rows[tap][i]. Returns whether window rows were merged into one tap. */
+static bool point(const conv_run *run, size_t first, size_t m, const float **rows)
+{
+    const clvi_conv_shape *s = &run->step->conv.shape;
+    const clvi_pixels *x = &run->step->x;
+    const size_t mr = run->step->kernels->pixel_gemm_f32.mr, plane = (size_t)(s->oh * s->ow);
+    const size_t kh = (size_t)s->kh, kw = (size_t)s->kw;
+    const ptrdiff_t ld = (ptrdiff_t)x->ld;
+    bool merged = kw > 1 && x->ld == x->c && s->dw == 1;
+    size_t image = first / plane, r = first % plane / (size_t)s->ow, q = first % (size_t)s->ow;
+    for (size_t i = 0, qi = q, ri = r; i < m && merged; i++) {
+        const ptrdiff_t column = (ptrdiff_t)(qi * (size_t)s->sw) - s->pl, row = (ptrdiff_t)(ri * (size_t)s->sh) - s->pt;
+        merged = column >= 0 && column + s->kw <= s->w && row >= 0 && row + (s->kh - 1) * s->dh < s->h;
+        if (++qi == (size_t)s->ow) {
+            qi = 0;
+            ri = ri + 1 == (size_t)s->oh ? 0 : ri + 1;
+        }
+    }
+    for (size_t i = 0; i < m; i++) {
+        const float *const base = x->data + image * x->h * x->w * x->ld;
+        const ptrdiff_t column = (ptrdiff_t)(q * (size_t)s->sw) - s->pl;
+        for (size_t a = 0; a < kh; a++) {
+            const ptrdiff_t row = (ptrdiff_t)(r * (size_t)s->sh + a * (size_t)s->dh) - s->pt;
+            if (merged) {
+                rows[a * mr + i] = base + (row * s->w + column) * ld;
+                continue;
+            }
+            for (size_t b = 0; b < kw; b++) {
+                const ptrdiff_t at = column + (ptrdiff_t)b * s->dw;
+                rows[(a * kw + b) * mr + i] =
+                    row >= 0 && row < s->h && at >= 0 && at < s->w ? base + (row * s->w + at) * ld : run->zeros;
+            }
+        }
+        if (++q == (size_t)s->ow) {
+            q = 0;
+            if (++r == (size_t)s->oh) {
+                r = 0;
+                image++;
+            }
+        }
+    }
+    return merged;
+}
+
+static void conv_tile(const conv_run *run, size_t first, size_t m, size_t panel0, size_t panel1, const float **rows)
+{
+    const clvi_pixel_step *step = run->step;
+    const clvi_pixel_conv *conv = &step->conv;
+    const clvi_pixel_gemm_f32 *gemm = &step->kernels->pixel_gemm_f32;
+    const size_t o = (size_t)conv->shape.o, kw = (size_t)conv->shape.kw;
+    const bool merged = point(run, first, m, rows);
+    const size_t taps = merged ? run->taps / kw : run->taps, depth = merged ? run->depth * kw : run->depth;
+    for (size_t panel = panel0; panel < panel1; panel++) {
+        const size_t column = panel * gemm->nr;
+        const clvi_pixel_tile tile = {.bias = conv->bias ? conv->bias + column : NULL,
+                                      .add = step->add.data ? step->add.data + first * step->add.ld + column : NULL,
+                                      .add_ld = step->add.ld,
+                                      .lo = conv->lo,
+                                      .hi = conv->hi};
+        gemm->run(taps, depth, rows, conv->weights + panel * run->panel_floats, step->y.data + first * step->y.ld + column,
+                  step->y.ld, m, clvi_min_size(gemm->nr, o - column), &tile);
+    }
+}
+
+static void conv_task(void *arg, size_t index, int worker)
+{
+    const conv_run *run = arg;
+    const size_t panel_block = index / run->tile_blocks, tile_block = index % run->tile_blocks;
+    const size_t mr = run->step->kernels->pixel_gemm_f32.mr;
+    const size_t panel0 = part_begin(run->panels, run->panel_blocks, panel_block);
+    const size_t panel1 = part_begin(run->panels, run->panel_blocks, panel_block + 1);
+    const size_t end = part_begin(run->tiles, run->tile_blocks, tile_block + 1);
+    const float **rows = (const float **)(void *)((char *)run->step->work + (size_t)worker * run->rows_bytes);
+    for (size_t tile = part_begin(run->tiles, run->tile_blocks, tile_block); tile < end; tile++) {
+        const size_t first = clvi_panel_begin(run->pixels, mr, tile);
+        conv_tile(run, first, clvi_panel_begin(run->pixels, mr, tile + 1) - first, panel0, panel1, rows);
+    }
+}
+
+static size_t conv_work(const clvi_pixel_step *step)
+{
+    return plan_run(step).rows_bytes * (size_t)clvi_pool_threads(step->pool);
+}
+
+static void conv_run_step(const clvi_pixel_step *step)
+{
+    conv_run run = plan_run(step);
+    clvi_pool_run(step->pool, run.panel_blocks * run.tile_blocks, conv_task, &run);
+}
+
+const clvi_pixel_kind clvi_pixel_convolution = {"convolution, channels last", conv_work, conv_run_step};
+
+void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels)
+{
+    const float *rows[MAX_MR];
+    const size_t mr = p->gemm->mr, nr = p->gemm->nr, tiles = clvi_panel_count(pixels, mr);
+    for (size_t t = 0; t < tiles; t++) {
+        const size_t first = clvi_panel_begin(pixels, mr, t), m = clvi_panel_begin(pixels, mr, t + 1) - first;
+        for (size_t i = 0; i < m; i++)
+            rows[i] = p->x + (first + i) * p->x_ld;
+        for (size_t column = 0; column < p->n; column += nr) {
+            const clvi_pixel_tile tile = {.bias = p->bias ? p->bias + column : NULL,
+                                          .add = p->add ? p->add + first * p->add_ld + column : NULL,
+                                          .add_ld = p->add_ld,
+                                          .lo = p->lo,
+                                          .hi = p->hi};
+            p->gemm->run(1, p->k, rows, p->weights + column * p->k, p->y + first * p->y_ld + column, p->y_ld, m,
+                         clvi_min_size(nr, p->n - column), &tile);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between planes (NCHW) and pixels: a transpose of [c, h * w] an image, in blocks that stay in L1. */
+#include "base/size.h"
+#include "ops/pixels.h"
+#include "ops/walk.h"
+
+#define BLOCK 32 /* pixels and channels of a block */
+
+typedef struct transpose {
+    const float *from;
+    float *to;
+    size_t rows, columns;       /* to[j * to_ld + i] = from[i * from_ld + j], i < rows, j < columns */
+    size_t from_ld, to_ld;
+    size_t from_image, to_image; /* floats */
+    size_t blocks;               /* of columns, for one image */
+} transpose;
+
+static void transpose_blocks(void *arg, int64_t begin, int64_t end)
+{
+    const transpose *t = arg;
+    for (size_t index = (size_t)begin; index < (size_t)end; index++) {
+        const size_t image = index / t->blocks, j0 = index % t->blocks * BLOCK;
+        const size_t j1 = clvi_min_size(j0 + BLOCK, t->columns);
+        const float *const from = t->from + image * t->from_image;
+        float *const to = t->to + image * t->to_image;
+        for (size_t i0 = 0; i0 < t->rows; i0 += BLOCK) {
+            const size_t i1 = clvi_min_size(i0 + BLOCK, t->rows);
+            for (size_t j = j0; j < j1; j++)
+                for (size_t i = i0; i < i1; i++)
+                    to[j * t->to_ld + i] = from[i * t->from_ld + j];
+        }
+    }
+}
+
+static void run_transpose(const clvi_pixel_step *step, transpose *t, size_t images)
+{
+    t->blocks = (t->columns + BLOCK - 1) / BLOCK;
+    clvi_split_range(step->pool, (int64_t)(images * t->blocks), 1 + (int64_t)(32768 / (BLOCK * t->rows + 1)),
+                     transpose_blocks, t);
+}
+
+static void run_from_planes(const clvi_pixel_step *step)
+{
+    const clvi_pixels *y = &step->y;
+    const size_t plane = y->h * y->w;
+    transpose t = {.from = step->tensor->data, .to = y->data, .rows = y->c, .columns = plane, .from_ld = plane,
+                   .to_ld = y->ld, .from_image = y->c * plane, .to_image = plane * y->ld};
+    run_transpose(step, &t, y->n);
+}
+
+static void run_to_planes(const clvi_pixel_step *step)
+{
+    const clvi_pixels *x = &step->x;
+    const size_t plane = x->h * x->w;
+    transpose t = {.from = x->data, .to = step->tensor->data, .rows = plane, .columns = x->c, .from_ld = x->ld,
+                   .to_ld = plane, .from_image = plane * x->ld, .to_image = x->c * plane};
+    run_transpose(step, &t, x->n);
+}
+
+const clvi_pixel_kind clvi_pixel_from_planes = {"to channels last", NULL, run_from_planes};
+const clvi_pixel_kind clvi_pixel_to_planes = {"from channels last", NULL, run_to_planes};

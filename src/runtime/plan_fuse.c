@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What can run as one step. A value inside a chain is read once and not fetched, so nobody misses it. */
+#include <math.h>
+#include <string.h>
+
+#include "runtime/plan_build.h"
+
+static const clv_tensor *value(const clvi_build *b, int32_t id)
+{
+    return &b->plan->shapes.values[id];
+}
+
+bool clvi_is_flat(const clv_tensor *t)
+{
+    return t->rank == 4 && t->dims[2] == 1 && t->dims[3] == 1;
+}
+
+static bool is_image(const clv_tensor *t)
+{
+    return t->rank == 4 && t->dtype == CLV_FLOAT32 && clv_tensor_count(t) > 0;
+}
+
+static bool is_constant(const clvi_build *b, int32_t id)
+{
+    return id == CLVI_NONE || (b->plan->shapes.values[id].data != NULL);
+}
+
+/* The one node that reads the value, when nothing else needs it. */
+static size_t only_reader(const clvi_build *b, int32_t id)
+{
+    return b->uses[id] == 1 ? b->reader[id] : CLVI_NO_NODE;
+}
+
+static bool conv_shape(const clvi_build *b, size_t index, clvi_conv_shape *s)
+{
+    const clvi_node *const node = b->graph->nodes[index];
+    if (!b->keep[index] || b->done[index] || !clvi_node_is(node, "Conv") || node->n_in < 2 || node->n_in > 3)
+        return false;
+    const int32_t bias = node->n_in > 2 ? node->in[2] : CLVI_NONE;
+    if (!is_image(value(b, node->in[0])) || is_constant(b, node->in[0]) || !is_constant(b, node->in[1]) ||
+        !is_constant(b, bias) || !is_image(value(b, node->out[0])))
+        return false;
+    return clvi_conv_shape_of(b->graph, node, value(b, node->in[0]), value(b, node->in[1]), s, NULL) == CLV_OK;
+}
+
+/* A Clip bound: an attribute before opset 11, a constant input since. */
+static bool clip_bound(const clvi_build *b, const clvi_node *node, size_t input, const char *name, float *bound)
+{
+    *bound = clvi_node_float(node, name, *bound);
+    if (input < node->n_in && node->in[input] != CLVI_NONE) {
+        if (!is_constant(b, node->in[input]))
+            return false;
+        *bound = *(const float *)value(b, node->in[input])->data;
+    }
+    return !isnan(*bound);
+}
+
+static bool match_clamp(const clvi_build *b, const clvi_node *node, float *lo, float *hi)
+{
+    *lo = -INFINITY;
+    *hi = INFINITY;
+    if (clvi_node_is(node, "Relu"))
+        *lo = 0.0f;
+    return clvi_node_is(node, "Relu") ||
+           (clvi_node_is(node, "Clip") && clip_bound(b, node, 1, "min", lo) && clip_bound(b, node, 2, "max", hi));
+}
+
+/* The other operand of an addition of two tensors of one shape, when it exists by now; else CLVI_NONE. */
+static int32_t match_add(const clvi_build *b, const clvi_node *node, int32_t v)
+{
+    if (!clvi_node_is(node, "Add") || node->n_in != 2 || node->in[0] == node->in[1])
+        return CLVI_NONE;
+    const int32_t other = node->in[0] == v ? node->in[1] : node->in[0];
+    const clv_tensor *const x = value(b, v), *const y = value(b, other);
+    const bool same = is_image(y) && memcmp(x->dims, y->dims, 4 * sizeof *x->dims) == 0;
+    return same && !is_constant(b, other) && (b->dense[other] || b->as_pixels[other]) ? other : CLVI_NONE;
+}
+
+static void append(clvi_chain *chain, size_t node)
+{
+    chain->nodes[chain->n_nodes++] = node;
+}
+
+/* Relu or Clip right behind v becomes the clamp of what makes v. */
+static void take_clamp(const clvi_build *b, clvi_chain *chain, int32_t *v, float *lo, float *hi)
+{
+    const size_t next = only_reader(b, *v);
+    float low, high;
+    if (next == CLVI_NO_NODE || !match_clamp(b, b->graph->nodes[next], &low, &high) ||
+        b->graph->nodes[next]->in[0] != *v)
+        return;
+    *lo = low;
+    *hi = high;
+    *v = b->graph->nodes[next]->out[0];
+    append(chain, next);
+}
+
+static void take_add(const clvi_build *b, clvi_chain *chain, int32_t *v)
+{
+    const size_t next = only_reader(b, *v);
+    const int32_t add = next == CLVI_NO_NODE ? CLVI_NONE : match_add(b, b->graph->nodes[next], *v);
+    if (add == CLVI_NONE)
+        return;
+    chain->add = add;
+    *v = b->graph->nodes[next]->out[0];
+    append(chain, next);
+}
+
+/* The pointwise layer that alone reads v, which a depthwise layer made. */
+static void take_pointwise(const clvi_build *b, clvi_chain *chain, int32_t *v)
+{
+    const size_t next = only_reader(b, *v);
+    clvi_conv_shape s;
+    if (next == CLVI_NO_NODE || !conv_shape(b, next, &s) || b->graph->nodes[next]->in[0] != *v ||
+        !clvi_pixel_is_pointwise(&s))
+        return;
+    chain->depthwise = chain->conv;
+    chain->depthwise_shape = chain->shape;
+    chain->depthwise_lo = chain->lo;
+    chain->depthwise_hi = chain->hi;
+    chain->conv = next;
+    chain->shape = s;
+    chain->lo = -INFINITY;
+    chain->hi = INFINITY;
+    *v = b->graph->nodes[next]->out[0];
+    append(chain, next);
+}
+
+static bool begin(const clvi_build *b, size_t node, clvi_chain *chain)
+{
+    *chain = (clvi_chain){.nodes = {node},
+                          .n_nodes = 1,
+                          .conv = node,
+                          .depthwise = CLVI_NO_NODE,
+                          .x = b->graph->nodes[node]->in[0],
+                          .add = CLVI_NONE,
+                          .lo = -INFINITY,
+                          .hi = INFINITY};
+    return conv_shape(b, node, &chain->shape) && chain->shape.kh <= CLVI_PIXEL_WINDOW &&
+           chain->shape.kw <= CLVI_PIXEL_WINDOW;
+}
+
+/* Depthwise, clamp, pointwise; a multiplier is served only so. */
+static bool match_separable(const clvi_build *b, size_t node, clvi_chain *chain, int32_t *v)
+{
+    *v = b->graph->nodes[node]->out[0];
+    if (!begin(b, node, chain) || !clvi_pixel_is_depthwise(&chain->shape))
+        return false;
+    take_clamp(b, chain, v, &chain->lo, &chain->hi);
+    take_pointwise(b, chain, v);
+    return chain->depthwise != CLVI_NO_NODE && clvi_pixel_separable_pays(&chain->depthwise_shape, &chain->shape);
+}
+
+bool clvi_match_conv(const clvi_build *b, size_t node, clvi_chain *chain)
+{
+    const unsigned fuse = b->plan->base.fuse;
+    int32_t v;
+    if (!clvi_node_is(b->graph->nodes[node], "Conv"))
+        return false;
+    if (!(fuse & CLVI_FUSE_SEPARABLE) || !(fuse & CLVI_FUSE_EPILOGUE) || !match_separable(b, node, chain, &v)) {
+        v = b->graph->nodes[node]->out[0];
+        if (!begin(b, node, chain) || !clvi_pixel_conv_fits(&chain->shape))
+            return false;
+    }
+    const bool depthwise = chain->depthwise == CLVI_NO_NODE && clvi_pixel_is_depthwise(&chain->shape);
+    if ((fuse & CLVI_FUSE_EPILOGUE) && !depthwise)
+        take_add(b, chain, &v);
+    if (fuse & CLVI_FUSE_EPILOGUE)
+        take_clamp(b, chain, &v, &chain->lo, &chain->hi);
+    chain->y = v;
+    return true;
+}
+
+/* Memory of [c], [c, 1, 1] and [1, c, 1, 1] is that of [1, 1, 1, c]; one number fits everything. */
+static bool broadcasts_to_pixels(const clv_tensor *t)
+{
+    for (int i = 0; i < t->rank; i++)
+        if (t->dims[i] != 1 && !(t->rank == 4 && i == 1) && !(t->rank == 3 && i == 0))
+            return false;
+    return t->rank >= 0 && t->rank <= 4;
+}
+
+bool clvi_match_elementwise(const clvi_build *b, size_t index)
+{
+    static const char *const types[] = {"Relu",     "Clip",     "LeakyRelu", "Elu",  "Celu", "Selu",     "Sigmoid",
+                                        "HardSwish", "Tanh",    "Softplus",  "Exp",  "Sqrt", "HardSigmoid", "Mish",
+                                        "Abs",      "Neg",      "Add",       "Sub",  "Mul",  "Div",      "Gelu"};
+    const clvi_node *const node = b->graph->nodes[index];
+    size_t type = 0, pixels = 0;
+    while (type < sizeof types / sizeof *types && !clvi_node_is(node, types[type]))
+        type++;
+    if (type == sizeof types / sizeof *types || node->n_out != 1 || !is_image(value(b, node->out[0])) ||
+        clvi_is_flat(value(b, node->out[0])))
+        return false;
+    for (size_t i = 0; i < node->n_in; i++) {
+        const int32_t v = node->in[i];
+        if (v == CLVI_NONE)
+            continue;
+        const clv_tensor *const t = value(b, v);
+        if (is_constant(b, v) ? !broadcasts_to_pixels(t) : !is_image(t) || !b->as_pixels[v])
+            return false;
+        pixels += !is_constant(b, v) && !b->dense[v];
+    }
+    return pixels > 0;
+}
