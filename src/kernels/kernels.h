@@ -62,6 +62,8 @@ typedef struct clvi_pixel_tile {
     const float *add;  /* [m] rows of n, add_ld apart (the shortcut of a residual block), or NULL; may be C itself */
     size_t add_ld;
     float lo, hi;
+    const float *next; /* what will be read soon: taps * depth cache lines from here are fetched, one a step, into L2; or
+                          NULL. Never read: it may end before */
 } clvi_pixel_tile;
 
 /* One tile of a convolution over pixels:

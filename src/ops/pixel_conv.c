@@ -4,7 +4,9 @@
  * [panel of nr filters][tap][channel][nr]. Where the channels of a window row follow each other without a gap and the
  * whole tile lies inside the image, a window row is taken as one tap: the same sums in the same order, fewer pointers.
  *
- * A task is a block of panels, small enough to stay in L2, times a range of tiles. */
+ * A task is a range of panels times a range of tiles. It takes the tiles in blocks whose pixels stay in L2, and for each
+ * block panel after panel: while the tiles of one panel are computed the next one's weights are fetched, because between
+ * two inferences a network's weights leave L2. */
 #include <math.h>
 #include <string.h>
 
@@ -14,7 +16,9 @@
 #include "ops/pixels.h"
 
 #define MAX_MR      16
-#define PANEL_BYTES (512u << 10) /* of weights that a task keeps coming back to */
+#define BLOCK_BYTES (256u << 10) /* of input pixels that a task keeps coming back to */
+#define BLOCK_TILES 16
+#define LINE        16 /* floats of a cache line */
 
 bool clvi_pixel_is_depthwise(const clvi_conv_shape *s)
 {
@@ -39,8 +43,9 @@ typedef struct conv_run {
     const clvi_pixel_step *step;
     const float *zeros;
     size_t taps, depth, pixels, tiles, panels, panel_floats;
-    size_t panel_blocks, tile_blocks;
-    size_t rows_bytes; /* of the pointers of one worker */
+    size_t panel_blocks, tile_blocks; /* tasks */
+    size_t block;                     /* tiles that a panel is used for before the next one */
+    size_t tile_rows, rows_bytes;     /* pointers of a tile; bytes of the pointers of one worker */
 } conv_run;
 
 static size_t ceil_div(size_t a, size_t b)
@@ -59,16 +64,17 @@ static conv_run plan_run(const clvi_pixel_step *step)
     run.panels = ceil_div((size_t)s->o, gemm->nr);
     run.panel_floats = run.taps * run.depth * gemm->nr;
     run.zeros = step->conv.weights ? step->conv.weights + run.panels * run.panel_floats : NULL;
-    const size_t in_l2 = clvi_max_size(1, PANEL_BYTES / (run.panel_floats * sizeof(float)));
-    run.panel_blocks = ceil_div(run.panels, in_l2);
-    run.tile_blocks = 1;
+    run.panel_blocks = run.tile_blocks = 1;
     if (threads > 1) {
         const size_t wanted = 4 * threads;
-        run.tile_blocks = clvi_min_size(run.tiles / 4 + 1, ceil_div(wanted, run.panel_blocks));
-        if (run.tile_blocks * run.panel_blocks < wanted)
+        run.tile_blocks = clvi_min_size(run.tiles / 4 + 1, wanted);
+        if (run.tile_blocks < wanted)
             run.panel_blocks = clvi_min_size(run.panels, ceil_div(wanted, run.tile_blocks));
     }
-    run.rows_bytes = clvi_round_up(run.taps * MAX_MR * sizeof(float *), CLV_ALIGN);
+    const size_t tile_bytes = gemm->mr * (size_t)(s->sh * s->sw) * run.depth * sizeof(float);
+    run.block = clvi_min_size(BLOCK_TILES, clvi_max_size(1, BLOCK_BYTES / tile_bytes));
+    run.tile_rows = run.taps * gemm->mr;
+    run.rows_bytes = clvi_round_up(run.block * run.tile_rows * sizeof(float *), CLV_ALIGN);
     return run;
 }
 
@@ -121,23 +127,42 @@ static bool point(const conv_run *run, size_t first, size_t m, const float **row
     return merged;
 }
 
-static void conv_tile(const conv_run *run, size_t first, size_t m, size_t panel0, size_t panel1, const float **rows)
+static void conv_tile(const conv_run *run, size_t tile, size_t panel, bool merged, const float *const *rows,
+                      const float *next)
 {
     const clvi_pixel_step *step = run->step;
     const clvi_pixel_conv *conv = &step->conv;
     const clvi_pixel_gemm_f32 *gemm = &step->kernels->pixel_gemm_f32;
-    const size_t o = (size_t)conv->shape.o, kw = (size_t)conv->shape.kw;
-    const bool merged = point(run, first, m, rows);
-    const size_t taps = merged ? run->taps / kw : run->taps, depth = merged ? run->depth * kw : run->depth;
+    const size_t o = (size_t)conv->shape.o, kw = (size_t)conv->shape.kw, column = panel * gemm->nr;
+    const size_t first = clvi_panel_begin(run->pixels, gemm->mr, tile);
+    const size_t m = clvi_panel_begin(run->pixels, gemm->mr, tile + 1) - first;
+    const clvi_pixel_tile end = {.bias = conv->bias ? conv->bias + column : NULL,
+                                 .add = step->add.data ? step->add.data + first * step->add.ld + column : NULL,
+                                 .add_ld = step->add.ld,
+                                 .lo = conv->lo,
+                                 .hi = conv->hi,
+                                 .next = next};
+    gemm->run(merged ? run->taps / kw : run->taps, merged ? run->depth * kw : run->depth, rows,
+              conv->weights + panel * run->panel_floats, step->y.data + first * step->y.ld + column, step->y.ld, m,
+              clvi_min_size(gemm->nr, o - column), &end);
+}
+
+/* Tiles [tile0, tile1) times panels [panel0, panel1). */
+static void conv_block(const conv_run *run, size_t tile0, size_t tile1, size_t panel0, size_t panel1, const float **rows)
+{
+    const size_t mr = run->step->kernels->pixel_gemm_f32.mr, lines = run->taps * run->depth;
+    bool merged[BLOCK_TILES];
+    for (size_t tile = tile0; tile < tile1; tile++) {
+        const size_t first = clvi_panel_begin(run->pixels, mr, tile);
+        merged[tile - tile0] = point(run, first, clvi_panel_begin(run->pixels, mr, tile + 1) - first,
+                                     rows + (tile - tile0) * run->tile_rows);
+    }
     for (size_t panel = panel0; panel < panel1; panel++) {
-        const size_t column = panel * gemm->nr;
-        const clvi_pixel_tile tile = {.bias = conv->bias ? conv->bias + column : NULL,
-                                      .add = step->add.data ? step->add.data + first * step->add.ld + column : NULL,
-                                      .add_ld = step->add.ld,
-                                      .lo = conv->lo,
-                                      .hi = conv->hi};
-        gemm->run(taps, depth, rows, conv->weights + panel * run->panel_floats, step->y.data + first * step->y.ld + column,
-                  step->y.ld, m, clvi_min_size(gemm->nr, o - column), &tile);
+        const float *next = panel + 1 < panel1 ? run->step->conv.weights + (panel + 1) * run->panel_floats : NULL;
+        for (size_t tile = tile0; tile < tile1; tile++) {
+            conv_tile(run, tile, panel, merged[tile - tile0], rows + (tile - tile0) * run->tile_rows, next);
+            next = next && (tile - tile0 + 1) * lines * LINE < run->panel_floats ? next + lines * LINE : NULL;
+        }
     }
 }
 
@@ -145,15 +170,12 @@ static void conv_task(void *arg, size_t index, int worker)
 {
     const conv_run *run = arg;
     const size_t panel_block = index / run->tile_blocks, tile_block = index % run->tile_blocks;
-    const size_t mr = run->step->kernels->pixel_gemm_f32.mr;
     const size_t panel0 = part_begin(run->panels, run->panel_blocks, panel_block);
     const size_t panel1 = part_begin(run->panels, run->panel_blocks, panel_block + 1);
     const size_t end = part_begin(run->tiles, run->tile_blocks, tile_block + 1);
     const float **rows = (const float **)(void *)((char *)run->step->work + (size_t)worker * run->rows_bytes);
-    for (size_t tile = part_begin(run->tiles, run->tile_blocks, tile_block); tile < end; tile++) {
-        const size_t first = clvi_panel_begin(run->pixels, mr, tile);
-        conv_tile(run, first, clvi_panel_begin(run->pixels, mr, tile + 1) - first, panel0, panel1, rows);
-    }
+    for (size_t tile = part_begin(run->tiles, run->tile_blocks, tile_block); tile < end; tile += run->block)
+        conv_block(run, tile, clvi_min_size(tile + run->block, end), panel0, panel1, rows);
 }
 
 static size_t conv_work(const clvi_pixel_step *step)
@@ -173,18 +195,21 @@ void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels)
 {
     const float *rows[MAX_MR];
     const size_t mr = p->gemm->mr, nr = p->gemm->nr, tiles = clvi_panel_count(pixels, mr);
-    for (size_t t = 0; t < tiles; t++) {
-        const size_t first = clvi_panel_begin(pixels, mr, t), m = clvi_panel_begin(pixels, mr, t + 1) - first;
-        for (size_t i = 0; i < m; i++)
-            rows[i] = p->x + (first + i) * p->x_ld;
-        for (size_t column = 0; column < p->n; column += nr) {
+    for (size_t column = 0; column < p->n; column += nr) {
+        const float *next = column + nr < p->n ? p->weights + (column + nr) * p->k : NULL;
+        for (size_t t = 0; t < tiles; t++) {
+            const size_t first = clvi_panel_begin(pixels, mr, t), m = clvi_panel_begin(pixels, mr, t + 1) - first;
+            for (size_t i = 0; i < m; i++)
+                rows[i] = p->x + (first + i) * p->x_ld;
             const clvi_pixel_tile tile = {.bias = p->bias ? p->bias + column : NULL,
                                           .add = p->add ? p->add + first * p->add_ld + column : NULL,
                                           .add_ld = p->add_ld,
                                           .lo = p->lo,
-                                          .hi = p->hi};
+                                          .hi = p->hi,
+                                          .next = next};
             p->gemm->run(1, p->k, rows, p->weights + column * p->k, p->y + first * p->y_ld + column, p->y_ld, m,
                          clvi_min_size(nr, p->n - column), &tile);
+            next = next && (t + 1) * p->k * LINE < nr * p->k ? next + p->k * LINE : NULL;
         }
     }
 }

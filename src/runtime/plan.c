@@ -211,6 +211,8 @@ clv_status clvi_plan_run(clvi_plan *plan, const clv_tensor *inputs, clv_tensor *
             const double seconds = clvi_now() - start;
             node_seconds[step->node] += seconds;
             step->profile.seconds += seconds;
+            step->profile.least =
+                step->profile.runs == 0 || seconds < step->profile.least ? seconds : step->profile.least;
             step->profile.runs++;
         }
     }

@@ -13,6 +13,7 @@ typedef struct clvi_profile_row {
                            layout */
     const char *kernel; /* how it is computed: an operator's name, or e.g. "depthwise + pointwise" */
     double seconds;     /* sum over the runs */
+    double least;       /* of the fastest run: what the step takes when nobody disturbs it */
     int64_t runs;       /* of this plan, while profiled */
     int64_t macs;       /* multiply-adds of one run; the floor in time is macs / (FMA peak / 2) */
     int64_t bytes;      /* that one run must at least move: inputs, weights and outputs, each once */
