@@ -28,6 +28,9 @@ clvi_kernels clvi_kernels_for(clvi_cpu level)
 #define K_DWROW_F32(row, function) \
     if (allowed(row, level))       \
         t.dwrow_f32 = function;
+#define K_SIGMOID_F32(row, function) \
+    if (allowed(row, level))         \
+        t.sigmoid_f32 = function;
 #include "kernels/kernel_list.h"
     return t;
 }

@@ -62,8 +62,8 @@ typedef struct clvi_pixel_tile {
     const float *add;  /* [m] rows of n, add_ld apart (the shortcut of a residual block), or NULL; may be C itself */
     size_t add_ld;
     float lo, hi;
-    const float *next; /* what will be read soon: taps * depth cache lines from here are fetched, one a step, into L2; or
-                          NULL. Never read: it may end before */
+    const float *next; /* what will be read soon: taps * depth cache lines from here are fetched, one a step, into L2;
+                          or NULL. Never read: it may end before */
 } clvi_pixel_tile;
 
 /* One tile of a convolution over pixels:
@@ -91,6 +91,11 @@ typedef struct clvi_dwrow {
 typedef void (*clvi_dwrow_f32_fn)(const clvi_dwrow *p, const float *const *x, const float *k, const float *bias,
                                   float *y, size_t first, size_t count);
 
+/* y[i] = s(x[i]), or x[i] s(x[i]) (SiLU), with s(v) = 1 / (1 + exp(-v)). y may be x. Within CLVK_SIGMOID_ERROR of the
+ * exact value, relative, where that is a normal number; NaN stays NaN. */
+#define CLVK_SIGMOID_ERROR 1e-6
+typedef void (*clvi_sigmoid_f32_fn)(const float *x, float *y, size_t n, bool times_x);
+
 /* The specification of a whole convolution, for tests: double sums, plain loops.
  *   y[n, o, r, q] = bias[o] + sum_{c,i,j} w[o, c, i, j] * x[n, g*cg + c, r*sh + i*dh - pt, q*sw + j*dw - pl]
  * with cg = c / groups and g the group of o; magnitude (may be NULL) receives the same sum of absolute values, which
@@ -109,6 +114,7 @@ typedef struct clvi_kernels {
     clvi_im2col_f32_fn im2col_f32;
     clvi_pixel_gemm_f32 pixel_gemm_f32;
     clvi_dwrow_f32_fn dwrow_f32;
+    clvi_sigmoid_f32_fn sigmoid_f32;
     /* The elementwise and reduction kernels of kernel_list.h follow here as they are added. */
 } clvi_kernels;
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Convolution, channels last. Output pixels are cut into tiles; a tile's rows of A are pointers to input pixels, a tap of
- * the window after the other, so nothing is copied; a tap outside the image points to zeros. Weights are packed
+/* Convolution, channels last. Output pixels are cut into tiles; a tile's rows of A are pointers to input pixels, a tap
+ * of the window after the other, so nothing is copied; a tap outside the image points to zeros. Weights are packed
  * [panel of nr filters][tap][channel][nr]. Where the channels of a window row follow each other without a gap and the
  * whole tile lies inside the image, a window row is taken as one tap: the same sums in the same order, fewer pointers.
  *
- * A task is a range of panels times a range of tiles. It takes the tiles in blocks whose pixels stay in L2, and for each
- * block panel after panel: while the tiles of one panel are computed the next one's weights are fetched, because between
- * two inferences a network's weights leave L2. */
+ * A task is a range of panels times a range of tiles. It takes the tiles in blocks whose pixels stay in L2, and for
+ * each block panel after panel: while the tiles of one panel are computed the next one's weights are fetched, because
+ * between two inferences a network's weights leave L2. */
 #include <math.h>
 #include <string.h>
 
@@ -148,7 +148,8 @@ static void conv_tile(const conv_run *run, size_t tile, size_t panel, bool merge
 }
 
 /* Tiles [tile0, tile1) times panels [panel0, panel1). */
-static void conv_block(const conv_run *run, size_t tile0, size_t tile1, size_t panel0, size_t panel1, const float **rows)
+static void conv_block(const conv_run *run, size_t tile0, size_t tile1, size_t panel0, size_t panel1,
+                       const float **rows)
 {
     const size_t mr = run->step->kernels->pixel_gemm_f32.mr, lines = run->taps * run->depth;
     bool merged[BLOCK_TILES];
@@ -164,6 +165,11 @@ static void conv_block(const conv_run *run, size_t tile0, size_t tile1, size_t p
             next = next && (tile - tile0 + 1) * lines * LINE < run->panel_floats ? next + lines * LINE : NULL;
         }
     }
+    const size_t first = clvi_panel_begin(run->pixels, mr, tile0), nr = run->step->kernels->pixel_gemm_f32.nr;
+    const clvi_pixels *y = &run->step->y;
+    clvi_pixel_activate(run->step->kernels, run->step->conv.act, y->data + first * y->ld + panel0 * nr,
+                        clvi_panel_begin(run->pixels, mr, tile1) - first,
+                        clvi_min_size(panel1 * nr, y->c) - panel0 * nr, y->ld);
 }
 
 static void conv_task(void *arg, size_t index, int worker)
@@ -190,6 +196,18 @@ static void conv_run_step(const clvi_pixel_step *step)
 }
 
 const clvi_pixel_kind clvi_pixel_convolution = {"convolution, channels last", conv_work, conv_run_step};
+
+void clvi_pixel_activate(const clvi_kernels *kernels, clvi_pixel_act act, float *y, size_t pixels, size_t n, size_t ld)
+{
+    if (act == CLVI_ACT_NONE)
+        return;
+    if (n == ld) {
+        n *= pixels;
+        pixels = 1;
+    }
+    for (size_t i = 0; i < pixels; i++)
+        kernels->sigmoid_f32(y + i * ld, y + i * ld, n, act == CLVI_ACT_SILU);
+}
 
 void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between planes (NCHW) and pixels: a transpose of [c, h * w] an image, in blocks that stay in L1. */
+/* Data that only move. Between planes (NCHW) and pixels: a transpose of [c, h * w] an image, in blocks that stay in L1;
+ * and the channel shuffle: a transpose of [groups, c / groups] a pixel. */
 #include "base/size.h"
 #include "ops/pixels.h"
 #include "ops/walk.h"
@@ -9,7 +10,7 @@
 typedef struct transpose {
     const float *from;
     float *to;
-    size_t rows, columns;       /* to[j * to_ld + i] = from[i * from_ld + j], i < rows, j < columns */
+    size_t rows, columns; /* to[j * to_ld + i] = from[i * from_ld + j], i < rows, j < columns */
     size_t from_ld, to_ld;
     size_t from_image, to_image; /* floats */
     size_t blocks;               /* of columns, for one image */
@@ -43,8 +44,14 @@ static void run_from_planes(const clvi_pixel_step *step)
 {
     const clvi_pixels *y = &step->y;
     const size_t plane = y->h * y->w;
-    transpose t = {.from = step->tensor->data, .to = y->data, .rows = y->c, .columns = plane, .from_ld = plane,
-                   .to_ld = y->ld, .from_image = y->c * plane, .to_image = plane * y->ld};
+    transpose t = {.from = step->tensor->data,
+                   .to = y->data,
+                   .rows = y->c,
+                   .columns = plane,
+                   .from_ld = plane,
+                   .to_ld = y->ld,
+                   .from_image = y->c * plane,
+                   .to_image = plane * y->ld};
     run_transpose(step, &t, y->n);
 }
 
@@ -52,10 +59,45 @@ static void run_to_planes(const clvi_pixel_step *step)
 {
     const clvi_pixels *x = &step->x;
     const size_t plane = x->h * x->w;
-    transpose t = {.from = x->data, .to = step->tensor->data, .rows = plane, .columns = x->c, .from_ld = x->ld,
-                   .to_ld = plane, .from_image = plane * x->ld, .to_image = x->c * plane};
+    transpose t = {.from = x->data,
+                   .to = step->tensor->data,
+                   .rows = plane,
+                   .columns = x->c,
+                   .from_ld = x->ld,
+                   .to_ld = plane,
+                   .from_image = plane * x->ld,
+                   .to_image = x->c * plane};
     run_transpose(step, &t, x->n);
 }
 
 const clvi_pixel_kind clvi_pixel_from_planes = {"to channels last", NULL, run_from_planes};
 const clvi_pixel_kind clvi_pixel_to_planes = {"from channels last", NULL, run_to_planes};
+
+static void shuffle_pixels(void *arg, int64_t begin, int64_t end)
+{
+    const clvi_pixel_step *step = arg;
+    const size_t groups = step->groups, n = step->x.c / groups;
+    for (size_t p = (size_t)begin; p < (size_t)end; p++) {
+        const float *const x = step->x.data + p * step->x.ld;
+        float *const y = step->y.data + p * step->y.ld;
+        if (groups == 2) {
+            for (size_t j = 0; j < n; j++) {
+                y[2 * j] = x[j];
+                y[2 * j + 1] = x[n + j];
+            }
+        } else {
+            for (size_t g = 0; g < groups; g++)
+                for (size_t j = 0; j < n; j++)
+                    y[j * groups + g] = x[g * n + j];
+        }
+    }
+}
+
+static void run_shuffle(const clvi_pixel_step *step)
+{
+    const clvi_pixels *x = &step->x;
+    clvi_split_range(step->pool, (int64_t)(x->n * x->h * x->w), 1 + (int64_t)(32768 / (x->c + 1)), shuffle_pixels,
+                     (void *)(uintptr_t)step);
+}
+
+const clvi_pixel_kind clvi_pixel_shuffle = {"channel shuffle", NULL, run_shuffle};

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Depthwise convolution, channels last: alone, or with the pointwise one behind it. There a few output rows are filtered
- * into a scratch that stays in L2 and are multiplied at once: the tensor between the two is never stored. With multiplier
- * m the scratch holds m groups of c channels, one for each filter; the pointwise weights are packed in that order. */
+/* Depthwise convolution, channels last: alone, or with the pointwise one behind it. There a few output rows are
+ * filtered into a scratch that stays in L2 and are multiplied at once: the tensor between the two is never stored. With
+ * multiplier m the scratch holds m groups of c channels, one for each filter; the pointwise weights are packed in that
+ * order. */
 #include "base/mem.h"
 #include "base/size.h"
 #include "ops/pixels.h"
 
-#define TASK_MACS     65536       /* rows are handed out in bundles of about this many multiply-adds */
-#define CHUNK_PIXELS  48          /* filtered before they are multiplied, where a row is not longer */
+#define TASK_MACS     65536        /* rows are handed out in bundles of about this many multiply-adds */
+#define CHUNK_PIXELS  48           /* filtered before they are multiplied, where a row is not longer */
 #define WEIGHTS_IN_L2 (768u << 10) /* bytes of pointwise weights that are read again for each chunk */
 
 typedef struct rows_run {
@@ -56,6 +57,7 @@ static void filter_row(const rows_run *run, size_t index, size_t f, float *y)
     }
     run->step->kernels->dwrow_f32(&run->row, rows, run->filter->weights + f * (size_t)(s->kh * s->kw) * c,
                                   run->filter->bias ? run->filter->bias + f * c : NULL, y, 0, (size_t)s->ow);
+    clvi_pixel_activate(run->step->kernels, run->filter->act, y, (size_t)s->ow, c, run->row.y_ld);
 }
 
 /* --- alone ------------------------------------------------------------------------------------------------------- */
@@ -128,6 +130,7 @@ static void separable_task(void *arg, size_t index, int worker)
                                         .lo = step->conv.lo,
                                         .hi = step->conv.hi};
     clvi_pixel_product_run(&product, (end - first) * ow);
+    clvi_pixel_activate(step->kernels, step->conv.act, product.y, (end - first) * ow, step->y.c, step->y.ld);
 }
 
 static size_t separable_work(const clvi_pixel_step *step)

@@ -6,14 +6,16 @@
 #include "base/size.h"
 #include "ops/pixels.h"
 
-/* [o, c, taps] -> [panel][tap][c][nr], then c zeros for taps outside the image. `order` 0: channel k is row k. m > 1: the
- * rows come in the order of a depthwise step with multiplier m, which computes channel k = i * m + f as f * (c / m) + i.
+/* [o, c, taps] -> [panel][tap][c][nr], then c zeros for taps outside the image. `order` 0: channel k is row k. m > 1:
+ * the rows come in the order of a depthwise step with multiplier m, which computes channel k = i * m + f as f * (c / m)
+ * + i.
  */
 static float *pack_filters(const clvi_conv_shape *s, size_t nr, size_t m, const float *w)
 {
     const size_t o = (size_t)s->o, c = (size_t)s->c, taps = (size_t)(s->kh * s->kw);
     size_t floats;
-    if (!clvi_mul(clvi_round_up(o, nr), taps, &floats) || !clvi_mul(floats, c, &floats) || !clvi_add(floats, c, &floats))
+    if (!clvi_mul(clvi_round_up(o, nr), taps, &floats) || !clvi_mul(floats, c, &floats) ||
+        !clvi_add(floats, c, &floats))
         return NULL;
     float *const packed = clvi_alloc_array(floats, sizeof *packed);
     float *to = packed;
@@ -62,8 +64,8 @@ clv_status clvi_pixel_pack(clvi_pixel_step *step, const float *w, const float *b
 {
     const clvi_conv_shape *const s = &step->conv.shape, *const d = &step->depthwise.shape;
     const size_t m = depthwise_w ? (size_t)(d->o / d->c) : 1;
-    step->conv.weights = clvi_pixel_is_depthwise(s) ? pack_depthwise(s, w)
-                                                    : pack_filters(s, step->kernels->pixel_gemm_f32.nr, m, w);
+    step->conv.weights =
+        clvi_pixel_is_depthwise(s) ? pack_depthwise(s, w) : pack_filters(s, step->kernels->pixel_gemm_f32.nr, m, w);
     bool good = step->conv.weights != NULL;
     if (good && bias)
         good = (step->conv.bias = copy_bias(bias, (size_t)s->o, 1)) != NULL;

@@ -130,8 +130,9 @@ static void mean_channels(void *arg, int64_t begin, int64_t end)
 static void run_global_mean(const clvi_pixel_step *step)
 {
     const size_t blocks = (step->x.c + BLOCK - 1) / BLOCK;
-    clvi_split_range(step->pool, (int64_t)(step->x.n * blocks), 1 + (int64_t)(65536 / (step->x.h * step->x.w * BLOCK + 1)),
-                     mean_channels, (void *)(uintptr_t)step);
+    clvi_split_range(step->pool, (int64_t)(step->x.n * blocks),
+                     1 + (int64_t)(65536 / (step->x.h * step->x.w * BLOCK + 1)), mean_channels,
+                     (void *)(uintptr_t)step);
 }
 
 const clvi_pixel_kind clvi_pixel_global_mean = {"global mean, channels last", NULL, run_global_mean};

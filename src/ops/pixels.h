@@ -18,12 +18,16 @@ typedef struct clvi_pixels {
     size_t n, h, w, c, ld;
 } clvi_pixels;
 
-/* A convolution with what is done to its result: + bias, + add, clamp. */
+/* What follows the clamp. */
+typedef enum clvi_pixel_act { CLVI_ACT_NONE, CLVI_ACT_SIGMOID, CLVI_ACT_SILU } clvi_pixel_act;
+
+/* A convolution with what is done to its result: + bias, + add, clamp, act. */
 typedef struct clvi_pixel_conv {
     clvi_conv_shape shape;
     float *weights; /* packed; owned by the step */
     float *bias;    /* [o], or NULL; owned by the step */
     float lo, hi;
+    clvi_pixel_act act;
 } clvi_pixel_conv;
 
 typedef struct clvi_pixel_step clvi_pixel_step;
@@ -46,16 +50,18 @@ struct clvi_pixel_step {
     clvi_pixel_conv depthwise; /* of depthwise -> pointwise */
     clvi_pool_shape window;    /* pooling */
     bool maximum, count_pads;  /* pooling: else the mean; of the padded window */
+    size_t groups;             /* of a shuffle */
     void *work;                /* kind->work() bytes, CLV_ALIGN-aligned */
 };
 
-extern const clvi_pixel_kind clvi_pixel_convolution;   /* pixels times packed weights, pointwise or any window */
-extern const clvi_pixel_kind clvi_pixel_depthwise;     /* one filter a channel */
-extern const clvi_pixel_kind clvi_pixel_separable;     /* depthwise, any multiplier, then pointwise: never stored between */
-extern const clvi_pixel_kind clvi_pixel_pool;          /* maximum or mean of windows */
-extern const clvi_pixel_kind clvi_pixel_global_mean;   /* of an image, a number a channel */
-extern const clvi_pixel_kind clvi_pixel_from_planes;   /* NCHW tensor -> y */
-extern const clvi_pixel_kind clvi_pixel_to_planes;     /* x -> NCHW tensor */
+extern const clvi_pixel_kind clvi_pixel_convolution; /* pixels times packed weights, pointwise or any window */
+extern const clvi_pixel_kind clvi_pixel_depthwise;   /* one filter a channel */
+extern const clvi_pixel_kind clvi_pixel_separable; /* depthwise, any multiplier, then pointwise: never stored between */
+extern const clvi_pixel_kind clvi_pixel_pool;      /* maximum or mean of windows */
+extern const clvi_pixel_kind clvi_pixel_global_mean; /* of an image, a number a channel */
+extern const clvi_pixel_kind clvi_pixel_shuffle;     /* y[j * groups + g] = x[g * (c / groups) + j] */
+extern const clvi_pixel_kind clvi_pixel_from_planes; /* NCHW tensor -> y */
+extern const clvi_pixel_kind clvi_pixel_to_planes;   /* x -> NCHW tensor */
 
 /* Can `clvi_pixel_convolution` or `clvi_pixel_depthwise` compute this; is it faster than the NCHW way? */
 bool clvi_pixel_conv_fits(const clvi_conv_shape *s);
@@ -83,5 +89,8 @@ typedef struct clvi_pixel_product {
     float lo, hi;
 } clvi_pixel_product;
 void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels);
+
+/* In place on n channels of `pixels` pixels, ld apart. */
+void clvi_pixel_activate(const clvi_kernels *kernels, clvi_pixel_act act, float *y, size_t pixels, size_t n, size_t ld);
 
 #endif

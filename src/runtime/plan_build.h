@@ -15,6 +15,7 @@ typedef struct clvi_build {
     bool *done;              /* [n_nodes] runs in a step that has been emitted */
     size_t *uses;            /* [n_values] reads by nodes that must run; being fetched counts as one more */
     size_t *reader;          /* [n_values] the last node that reads it */
+    size_t *producer;        /* [n_values] the node that makes it; meaningful for what a node reads */
     bool *dense, *as_pixels; /* [n_values] forms that exist after the steps emitted so far; constants are dense */
 } clvi_build;
 
@@ -25,6 +26,7 @@ typedef struct clvi_chain {
     clvi_conv_shape shape, depthwise_shape;
     int32_t x, add, y; /* values; add may be CLVI_NONE */
     float lo, hi, depthwise_lo, depthwise_hi;
+    clvi_pixel_act act, depthwise_act;
 } clvi_chain;
 
 /* Does node begin a chain that pixel steps can run? */
@@ -35,5 +37,12 @@ bool clvi_is_flat(const clv_tensor *t);
 
 /* Can this operator run on pixels as it is, given that some of its inputs exist as pixels? */
 bool clvi_match_elementwise(const clvi_build *b, size_t node);
+
+/* Concat or Split along the channels, all of whose images exist as pixels? */
+bool clvi_match_channels(const clvi_build *b, size_t node);
+
+/* Reshape, Transpose, Reshape that shuffle the channels of an image that exists as pixels: the other two nodes, and the
+ * number of groups. */
+bool clvi_match_shuffle(const clvi_build *b, size_t node, size_t nodes[3], size_t *groups);
 
 #endif

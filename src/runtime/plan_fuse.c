@@ -95,6 +95,42 @@ static void take_clamp(const clvi_build *b, clvi_chain *chain, int32_t *v, float
     append(chain, next);
 }
 
+/* Sigmoid(v), or v * Sigmoid(v) when nothing else needs either. */
+static void take_act(const clvi_build *b, clvi_chain *chain, int32_t *v, clvi_pixel_act *act)
+{
+    if (b->uses[*v] < 1 || b->uses[*v] > 2 || clvi_plan_fetches(&b->plan->base, *v))
+        return;
+    const size_t last = b->reader[*v];
+    const clvi_node *const node = b->graph->nodes[last];
+    if (b->uses[*v] == 1) {
+        if (!clvi_node_is(node, "Sigmoid"))
+            return;
+        *act = CLVI_ACT_SIGMOID;
+    } else {
+        if (!clvi_node_is(node, "Mul") || (node->in[0] != *v && node->in[1] != *v) || node->in[0] == node->in[1])
+            return;
+        const int32_t s = node->in[0] == *v ? node->in[1] : node->in[0];
+        const size_t maker = b->producer[s];
+        const clvi_node *const sigmoid = b->graph->nodes[maker];
+        if (is_constant(b, s) || b->uses[s] != 1 || clvi_plan_fetches(&b->plan->base, s) || !b->keep[maker] ||
+            !clvi_node_is(sigmoid, "Sigmoid") || sigmoid->out[0] != s || sigmoid->in[0] != *v)
+            return;
+        *act = CLVI_ACT_SILU;
+        append(chain, maker);
+    }
+    *v = node->out[0];
+    append(chain, last);
+}
+
+/* A clamp or an activation, whichever stands there. */
+static void take_end(const clvi_build *b, clvi_chain *chain, int32_t *v)
+{
+    const int32_t before = *v;
+    take_clamp(b, chain, v, &chain->lo, &chain->hi);
+    if (*v == before)
+        take_act(b, chain, v, &chain->act);
+}
+
 static void take_add(const clvi_build *b, clvi_chain *chain, int32_t *v)
 {
     const size_t next = only_reader(b, *v);
@@ -118,6 +154,8 @@ static void take_pointwise(const clvi_build *b, clvi_chain *chain, int32_t *v)
     chain->depthwise_shape = chain->shape;
     chain->depthwise_lo = chain->lo;
     chain->depthwise_hi = chain->hi;
+    chain->depthwise_act = chain->act;
+    chain->act = CLVI_ACT_NONE;
     chain->conv = next;
     chain->shape = s;
     chain->lo = -INFINITY;
@@ -146,7 +184,7 @@ static bool match_separable(const clvi_build *b, size_t node, clvi_chain *chain,
     *v = b->graph->nodes[node]->out[0];
     if (!begin(b, node, chain) || !clvi_pixel_is_depthwise(&chain->shape))
         return false;
-    take_clamp(b, chain, v, &chain->lo, &chain->hi);
+    take_end(b, chain, v);
     take_pointwise(b, chain, v);
     return chain->depthwise != CLVI_NO_NODE && clvi_pixel_separable_pays(&chain->depthwise_shape, &chain->shape);
 }
@@ -166,7 +204,7 @@ bool clvi_match_conv(const clvi_build *b, size_t node, clvi_chain *chain)
     if ((fuse & CLVI_FUSE_EPILOGUE) && !depthwise)
         take_add(b, chain, &v);
     if (fuse & CLVI_FUSE_EPILOGUE)
-        take_clamp(b, chain, &v, &chain->lo, &chain->hi);
+        take_end(b, chain, &v);
     chain->y = v;
     return true;
 }
@@ -182,9 +220,9 @@ static bool broadcasts_to_pixels(const clv_tensor *t)
 
 bool clvi_match_elementwise(const clvi_build *b, size_t index)
 {
-    static const char *const types[] = {"Relu",     "Clip",     "LeakyRelu", "Elu",  "Celu", "Selu",     "Sigmoid",
-                                        "HardSwish", "Tanh",    "Softplus",  "Exp",  "Sqrt", "HardSigmoid", "Mish",
-                                        "Abs",      "Neg",      "Add",       "Sub",  "Mul",  "Div",      "Gelu"};
+    static const char *const types[] = {"Relu",      "Clip", "LeakyRelu", "Elu", "Celu", "Selu",        "Sigmoid",
+                                        "HardSwish", "Tanh", "Softplus",  "Exp", "Sqrt", "HardSigmoid", "Mish",
+                                        "Abs",       "Neg",  "Add",       "Sub", "Mul",  "Div",         "Gelu"};
     const clvi_node *const node = b->graph->nodes[index];
     size_t type = 0, pixels = 0;
     while (type < sizeof types / sizeof *types && !clvi_node_is(node, types[type]))
@@ -202,4 +240,56 @@ bool clvi_match_elementwise(const clvi_build *b, size_t index)
         pixels += !is_constant(b, v) && !b->dense[v];
     }
     return pixels > 0;
+}
+
+static bool on_channels(const clvi_node *node)
+{
+    const int64_t axis = clvi_node_int(node, "axis", 0);
+    return axis == 1 || axis == -3;
+}
+
+bool clvi_match_channels(const clvi_build *b, size_t index)
+{
+    const clvi_node *const node = b->graph->nodes[index];
+    const bool concat = clvi_node_is(node, "Concat"), split = clvi_node_is(node, "Split");
+    size_t pixels = 0;
+    if ((!concat && !split) || !on_channels(node))
+        return false;
+    for (size_t i = 0; i < (concat ? node->n_in : 1); i++) {
+        const int32_t v = node->in[i];
+        if (v == CLVI_NONE || !is_image(value(b, v)) || !b->as_pixels[v])
+            return false;
+        pixels += !b->dense[v];
+    }
+    for (size_t i = 0; i < node->n_out; i++)
+        if (node->out[i] == CLVI_NONE || !is_image(value(b, node->out[i])) || clvi_is_flat(value(b, node->out[i])))
+            return false;
+    return pixels > 0;
+}
+
+bool clvi_match_shuffle(const clvi_build *b, size_t index, size_t nodes[3], size_t *groups)
+{
+    static const char *const types[] = {"Reshape", "Transpose", "Reshape"};
+    int32_t v = b->graph->nodes[index]->in[0];
+    if (!clvi_node_is(b->graph->nodes[index], "Reshape") || v == CLVI_NONE || !is_image(value(b, v)) ||
+        !b->as_pixels[v] || b->dense[v])
+        return false;
+    const clv_tensor *const x = value(b, v);
+    const clv_tensor *y[3];
+    for (size_t i = 0; i < 3; i++) {
+        nodes[i] = i == 0 ? index : only_reader(b, v);
+        if (nodes[i] == CLVI_NO_NODE || !clvi_node_is(b->graph->nodes[nodes[i]], types[i]) ||
+            b->graph->nodes[nodes[i]]->in[0] != v)
+            return false;
+        v = b->graph->nodes[nodes[i]]->out[0];
+        y[i] = value(b, v);
+    }
+    size_t count;
+    const int64_t *const perm = clvi_node_ints(b->graph->nodes[nodes[1]], "perm", &count);
+    const int64_t order[5] = {0, 2, 1, 3, 4}, *const d = y[0]->dims;
+    if (count != 5 || memcmp(perm, order, sizeof order) != 0 || y[0]->rank != 5 || !is_image(y[2]) ||
+        memcmp(y[2]->dims, x->dims, 4 * sizeof *x->dims) != 0)
+        return false;
+    *groups = (size_t)d[1];
+    return d[0] == x->dims[0] && d[1] * d[2] == x->dims[1] && d[3] == x->dims[2] && d[4] == x->dims[3];
 }

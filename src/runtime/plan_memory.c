@@ -52,23 +52,23 @@ static void place_inputs(placement *p)
 }
 
 /* Which read's memory may write 0 of step s take over? An operator that works in place its first input's, a pixel step
- * that of what it adds; only when that was made by a step or staged, ends here, is read here once and is no fetch (whose
- * last use is after all steps). CLVI_NONE: no one's. */
+ * that of what it adds; only when that was made by a step or staged, ends here, is read here once and is no fetch
+ * (whose last use is after all steps). CLVI_NONE: no one's. */
 static int32_t takes_over(const placement *p, size_t s)
 {
     const clvi_step *const step = &p->plan->steps[s];
     const size_t from = step->pixel ? 1 : 0;
     size_t in_bytes, out_bytes, reads = 0;
-    if (step->n_reads <= from || step->n_writes == 0 || step->writes[0] == CLVI_NONE || step->reads[from] == CLVI_NONE ||
-        (step->op && !step->op->in_place))
+    if (step->n_reads <= from || step->n_writes == 0 || step->writes[0] == CLVI_NONE ||
+        step->reads[from] == CLVI_NONE || (step->op && !step->op->in_place))
         return CLVI_NONE;
     const int32_t slot = step->reads[from];
     for (size_t i = 0; i < step->n_reads; i++)
         reads += step->reads[i] == slot;
     const bool fits = reads == 1 && p->buffer[slot] != CLVI_NONE && p->last[slot] == s + 1 &&
                       clvi_tensor_bytes(clvi_plan_slot(p->plan, slot), &in_bytes) &&
-                      clvi_tensor_bytes(clvi_plan_slot(p->plan, step->writes[0]), &out_bytes) && in_bytes == out_bytes &&
-                      (!step->op || step->op->in_place(&step->call));
+                      clvi_tensor_bytes(clvi_plan_slot(p->plan, step->writes[0]), &out_bytes) &&
+                      in_bytes == out_bytes && (!step->op || step->op->in_place(&step->call));
     return fits ? slot : CLVI_NONE;
 }
 
@@ -157,4 +157,3 @@ clv_status clvi_plan_memory(clvi_plan *plan, clv_error *err)
         plan->returned[i] = address(&p, p.return_item[i]);
     return CLV_OK;
 }
-

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nodes become steps. Convolutions of images run on pixels; what follows them stays in that form as long as its operator
- * can; a change of form is a step of its own, made when somebody needs the other one. */
+/* Nodes become steps. Convolutions of images run on pixels; what follows them stays in that form as long as its
+ * operator can; a change of form is a step of its own, made when somebody needs the other one. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -56,6 +56,9 @@ static void count_reads(clvi_build *b)
                 b->uses[node->in[j]]++;
                 b->reader[node->in[j]] = i;
             }
+        for (size_t j = 0; j < node->n_out && b->keep[i]; j++)
+            if (node->out[j] != CLVI_NONE)
+                b->producer[node->out[j]] = i;
         for (size_t j = 0; j < node->n_capture && b->keep[i]; j++)
             b->uses[node->capture[j]] += 2;
     }
@@ -73,16 +76,18 @@ static clv_status open_build(clvi_build *b, clvi_plan *plan, clv_error *err)
     b->done = clvi_arena_calloc(arena, nodes, sizeof *b->done);
     b->uses = clvi_arena_calloc(arena, n, sizeof *b->uses);
     b->reader = clvi_arena_calloc(arena, n, sizeof *b->reader);
+    b->producer = clvi_arena_calloc(arena, n, sizeof *b->producer);
     b->dense = clvi_arena_calloc(arena, n, sizeof *b->dense);
     b->as_pixels = clvi_arena_calloc(arena, n, sizeof *b->as_pixels);
     plan->pixels = clvi_arena_calloc(arena, n, sizeof *plan->pixels);
     plan->steps = clvi_arena_calloc(arena, nodes + 2 * n, sizeof *plan->steps); /* a value changes form once each way */
-    if (!need || !b->keep || !b->done || !b->uses || !b->reader || !b->dense || !b->as_pixels || !plan->pixels ||
-        !plan->steps)
+    if (!need || !b->keep || !b->done || !b->uses || !b->reader || !b->producer || !b->dense || !b->as_pixels ||
+        !plan->pixels || !plan->steps)
         return FAIL(err, CLV_ERR_NOMEM, "plan of %zu nodes", nodes);
     for (size_t v = 0; v < n; v++) {
         plan->pixels[v].rank = -1;
         b->dense[v] = plan->shapes.values[v].data != NULL;
+        b->reader[v] = CLVI_NO_NODE;
     }
     for (size_t i = 0; i < b->graph->n_inputs; i++) {
         const int32_t v = b->graph->inputs[i];
@@ -243,6 +248,50 @@ static clv_status emit_node(clvi_build *b, size_t index, bool on_pixels, clv_err
     return CLV_OK;
 }
 
+/* The node with axis 1 of an image turned into axis 3 of its pixels. */
+static const clvi_node *channels_last(const clvi_build *b, const clvi_node *node)
+{
+    clvi_node *const copy = clvi_arena_alloc(arena_of(b), sizeof *copy);
+    clvi_attr *const attr = clvi_arena_calloc(arena_of(b), node->n_attr, sizeof *attr);
+    if (!copy || !attr)
+        return NULL;
+    *copy = *node;
+    copy->attr = attr;
+    memcpy(attr, node->attr, node->n_attr * sizeof *attr);
+    for (size_t i = 0; i < node->n_attr; i++)
+        if (strcmp(attr[i].name, "axis") == 0)
+            attr[i].i = 3;
+    return copy;
+}
+
+static clv_status emit_channels(clvi_build *b, size_t index, clv_error *err)
+{
+    TRY(emit_node(b, index, true, err));
+    clvi_step *const step = &b->plan->steps[b->plan->n_steps - 1];
+    step->call.node = channels_last(b, step->call.node);
+    return step->call.node ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "step of a plan");
+}
+
+static clv_status emit_shuffle(clvi_build *b, const size_t nodes[3], size_t groups, clv_error *err)
+{
+    clvi_step *const step = new_pixel_step(b, nodes[0], &clvi_pixel_shuffle);
+    const int32_t from = b->graph->nodes[nodes[0]]->in[0], to = b->graph->nodes[nodes[2]]->out[0];
+    const int32_t reads = pixel_slot(b, from), writes = pixel_slot(b, to);
+    if (!step)
+        return FAIL(err, CLV_ERR_NOMEM, "step of a plan");
+    (void)pixels_of(b, to);
+    step->pixel->x = view(b, from);
+    step->pixel->y = view(b, to);
+    step->pixel->groups = groups;
+    TRY(set_slots(b, step, &reads, 1, &writes, 1, err));
+    step->profile.nodes = clvi_node_label(b->graph, b->graph->nodes[nodes[2]]);
+    count_bytes(b, step);
+    for (size_t i = 0; i < 3; i++)
+        b->done[nodes[i]] = true;
+    made(b, to, true);
+    return CLV_OK;
+}
+
 static const float *constant(const clvi_build *b, size_t node, size_t i)
 {
     const clvi_node *const n = b->graph->nodes[node];
@@ -277,23 +326,24 @@ static clv_status emit_chain(clvi_build *b, const clvi_chain *chain, clv_error *
     TRY(need_pixels(b, chain->conv, chain->x, err));
     TRY(need_pixels(b, chain->conv, chain->add, err));
     clvi_step *const step = new_pixel_step(b, chain->conv,
-                                           separable                               ? &clvi_pixel_separable
+                                           separable                                ? &clvi_pixel_separable
                                            : clvi_pixel_is_depthwise(&chain->shape) ? &clvi_pixel_depthwise
-                                                                                   : &clvi_pixel_convolution);
+                                                                                    : &clvi_pixel_convolution);
     if (!step)
         return FAIL(err, CLV_ERR_NOMEM, "step of a plan");
     clvi_pixel_step *const pixel = step->pixel;
-    const int32_t writes = pixel_slot(b, chain->y), reads[2] = {pixel_slot(b, chain->x), chain->add == CLVI_NONE
-                                                                                            ? CLVI_NONE
-                                                                                            : pixel_slot(b, chain->add)};
+    const int32_t writes = pixel_slot(b, chain->y),
+                  reads[2] = {pixel_slot(b, chain->x), chain->add == CLVI_NONE ? CLVI_NONE : pixel_slot(b, chain->add)};
     (void)pixels_of(b, chain->y);
     pixel->x = view(b, chain->x);
     pixel->y = view(b, chain->y);
     pixel->add = pixel->y;
-    pixel->conv = (clvi_pixel_conv){.shape = chain->shape, .lo = chain->lo, .hi = chain->hi};
+    pixel->conv = (clvi_pixel_conv){.shape = chain->shape, .lo = chain->lo, .hi = chain->hi, .act = chain->act};
     if (separable)
-        pixel->depthwise = (clvi_pixel_conv){
-            .shape = chain->depthwise_shape, .lo = chain->depthwise_lo, .hi = chain->depthwise_hi};
+        pixel->depthwise = (clvi_pixel_conv){.shape = chain->depthwise_shape,
+                                             .lo = chain->depthwise_lo,
+                                             .hi = chain->depthwise_hi,
+                                             .act = chain->depthwise_act};
     TRY(set_slots(b, step, reads, chain->add == CLVI_NONE ? 1 : 2, &writes, 1, err));
     TRY(clvi_pixel_pack(pixel, constant(b, chain->conv, 1), constant(b, chain->conv, 2),
                         separable ? constant(b, chain->depthwise, 1) : NULL,
@@ -351,6 +401,7 @@ static clv_status emit(clvi_build *b, size_t index, clv_error *err)
 {
     clvi_chain chain;
     clvi_pool_shape window;
+    size_t nodes[3], groups;
     if (b->plan->base.fuse & CLVI_FUSE_LAYOUT) {
         if (clvi_match_conv(b, index, &chain))
             return emit_chain(b, &chain, err);
@@ -360,6 +411,10 @@ static clv_status emit(clvi_build *b, size_t index, clv_error *err)
             return emit_pool(b, index, NULL, err);
         if (clvi_match_elementwise(b, index))
             return emit_node(b, index, true, err);
+        if (clvi_match_channels(b, index))
+            return emit_channels(b, index, err);
+        if (clvi_match_shuffle(b, index, nodes, &groups))
+            return emit_shuffle(b, nodes, groups, err);
     }
     return emit_node(b, index, false, err);
 }

@@ -9,8 +9,8 @@
 #include "runtime/session.h"
 
 typedef struct clvi_profile_row {
-    const char *nodes;  /* labels of the ONNX nodes that run in this step, joined by " + "; a value's name in a change of
-                           layout */
+    const char *nodes; /* labels of the ONNX nodes that run in this step, joined by " + "; a value's name in a change of
+                          layout */
     const char *kernel; /* how it is computed: an operator's name, or e.g. "depthwise + pointwise" */
     double seconds;     /* sum over the runs */
     double least;       /* of the fastest run: what the step takes when nobody disturbs it */

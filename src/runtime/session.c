@@ -113,13 +113,15 @@ static clv_status choose_fuse(clvi_session *session, const clvi_session_opts *op
         for (const char *at = text; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
             const size_t length = strcspn(at, ",");
             size_t i = 0;
-            while (i < sizeof names / sizeof *names && (strlen(names[i]) != length || strncmp(at, names[i], length) != 0))
+            while (i < sizeof names / sizeof *names &&
+                   (strlen(names[i]) != length || strncmp(at, names[i], length) != 0))
                 i++;
             if (i < sizeof names / sizeof *names)
                 on |= 1u << i;
             else if (strcmp(text, "none") != 0)
                 return FAIL(err, CLV_ERR_ARG,
-                            "CLEAVE_FUSE is \"%s\", \"none\" or a list of layout, epilogue, separable was expected", text);
+                            "CLEAVE_FUSE is \"%s\", \"none\" or a list of layout, epilogue, separable was expected",
+                            text);
         }
     }
     session->base.fuse = on & ~(opts ? opts->dont_fuse : 0u);
@@ -142,7 +144,7 @@ clv_status clvi_session_create(clvi_session **out, const clvi_graph *graph, cons
     session->base = (clvi_plan_base){.graph = graph, .context = context, .kernels = &session->kernels};
     if ((st = set_fetches(session, opts, err)) != CLV_OK || (st = find_wanted(session, err)) != CLV_OK ||
         (st = choose_fuse(session, opts, err)) != CLV_OK || (st = check_supported(session, err)) != CLV_OK ||
-         (st = convert_constants(session, err)) != CLV_OK)
+        (st = convert_constants(session, err)) != CLV_OK)
         goto out;
     if (opts && opts->profile &&
         !(session->node_seconds = clvi_arena_calloc(session->arena, graph->n_nodes, sizeof *session->node_seconds))) {

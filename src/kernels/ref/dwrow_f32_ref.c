@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A part of one output row of a depthwise convolution, channels last, as its formula; the specification of dwrow_f32. */
+/* A part of one output row of a depthwise convolution, channels last, as its formula; the specification of dwrow_f32.
+ */
 #include "kernels/kernel_decls.h"
 
 void clvk_dwrow_f32__ref(const clvi_dwrow *p, const float *const *x, const float *k, const float *bias, float *y,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* C[m, n] = sum_{t, k} rows[t, m][k] * B[t, k, n] + bias[n] + add[m, n], clamped; the specification of pixel_gemm_f32. */
+/* C[m, n] = sum_{t, k} rows[t, m][k] * B[t, k, n] + bias[n] + add[m, n], clamped; the specification of pixel_gemm_f32.
+ */
 #include "kernels/kernel_decls.h"
 
 #define MR 4

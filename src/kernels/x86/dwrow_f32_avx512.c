@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dwrow_f32, AVX-512: 16 channels x up to 4 pixels of one output row.
  *
- * Pixels whose window lies inside the row are computed 4 at a time: a window row's weights are loaded once for them, and
- * with stride 1 and 2 a pixel of the input is loaded once for all of them. Windows 3 and 5 wide are compiled with their
- * size known. Others and the row's ends take one pixel at a time, 64 channels at once. Each sum runs over (i, j) in order,
- * so an element's bits do not depend on where a row is cut.
+ * Pixels whose window lies inside the row are computed 4 at a time: a window row's weights are loaded once for them,
+ * and with stride 1 and 2 a pixel of the input is loaded once for all of them. Windows 3 and 5 wide are compiled with
+ * their size known. Others and the row's ends take one pixel at a time, 64 channels at once. Each sum runs over (i, j)
+ * in order, so an element's bits do not depend on where a row is cut.
  *
  * Reference: ref/dwrow_f32_ref.c.   Measured: docs/perf.md */
 #include <immintrin.h>
@@ -133,7 +133,7 @@ INLINE void row(const clvi_dwrow *p, const float *const *x, const float *k, cons
 }
 
 void clvk_dwrow_f32__avx512(const clvi_dwrow *p, const float *const *x, const float *k, const float *bias, float *y,
-                           size_t first, size_t count)
+                            size_t first, size_t count)
 {
     const bool dense = p->dw == 1;
     if (dense && p->kw == 3 && p->sw == 1)

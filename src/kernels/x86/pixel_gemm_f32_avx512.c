@@ -70,12 +70,12 @@ void clvk_pixel_gemm_f32_12x32__avx512(size_t taps, size_t depth, const float *c
 {
     if (m == 0 || n == 0)
         return;
-#define ROWS(count)                                                 \
-    case count:                                                     \
-        if (n > 16)                                                 \
-            run(taps, depth, rows, b, c, ldc, n, tile, count, 2);   \
-        else                                                        \
-            run(taps, depth, rows, b, c, ldc, n, tile, count, 1);   \
+#define ROWS(count)                                               \
+    case count:                                                   \
+        if (n > 16)                                               \
+            run(taps, depth, rows, b, c, ldc, n, tile, count, 2); \
+        else                                                      \
+            run(taps, depth, rows, b, c, ldc, n, tile, count, 1); \
         break;
     switch (m) {
         ROWS(1)
