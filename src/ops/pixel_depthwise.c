@@ -24,40 +24,53 @@ static size_t part_begin(size_t n, size_t parts, size_t i)
     return n / parts * i + clvi_min_size(i, n % parts);
 }
 
-static rows_run describe(const clvi_pixel_step *step, const clvi_pixel_conv *filter, size_t y_ld)
+clvi_dwrow clvi_pixel_row(const clvi_conv_shape *s, size_t x_ld, size_t y_ld, float lo, float hi)
 {
-    const clvi_conv_shape *s = &filter->shape;
-    return (rows_run){.step = step,
-                      .filter = filter,
-                      .row = {.channels = (size_t)s->c,
-                              .w = (size_t)s->w,
-                              .kh = (size_t)s->kh,
-                              .kw = (size_t)s->kw,
-                              .sw = (size_t)s->sw,
-                              .dw = (size_t)s->dw,
-                              .x_ld = step->x.ld,
-                              .y_ld = y_ld,
-                              .k_ld = (size_t)s->c,
-                              .pl = (ptrdiff_t)s->pl,
-                              .lo = filter->lo,
-                              .hi = filter->hi},
-                      .rows = (size_t)(s->n * s->oh)};
+    return (clvi_dwrow){.channels = (size_t)s->c,
+                        .w = (size_t)s->w,
+                        .kh = (size_t)s->kh,
+                        .kw = (size_t)s->kw,
+                        .sw = (size_t)s->sw,
+                        .dw = (size_t)s->dw,
+                        .x_ld = x_ld,
+                        .y_ld = y_ld,
+                        .k_ld = (size_t)s->c,
+                        .pl = (ptrdiff_t)s->pl,
+                        .lo = lo,
+                        .hi = hi};
 }
 
-/* Output row `index` of all images, filter f of every channel, into y. */
-static void filter_row(const rows_run *run, size_t index, size_t f, float *y)
+static rows_run describe(const clvi_pixel_step *step, const clvi_pixel_conv *filter, size_t y_ld)
+{
+    return (rows_run){.step = step,
+                      .filter = filter,
+                      .row = clvi_pixel_row(&filter->shape, step->x.ld, y_ld, filter->lo, filter->hi),
+                      .rows = (size_t)(filter->shape.n * filter->shape.oh)};
+}
+
+void clvi_pixel_filter_row(const clvi_pixel_step *step, const clvi_pixel_conv *filter, const clvi_dwrow *row,
+                           const float *const *rows, float *y)
+{
+    const size_t c = row->channels, taps = row->kh * row->kw, ow = (size_t)filter->shape.ow;
+    for (size_t f = 0; f < (size_t)filter->shape.o / c; f++) {
+        step->kernels->dwrow_f32(row, rows, filter->weights + f * taps * c, filter->bias ? filter->bias + f * c : NULL,
+                                 y + f * c, 0, ow);
+        clvi_pixel_activate(step->kernels, filter->act, y + f * c, ow, c, row->y_ld);
+    }
+}
+
+/* Output row `index` of all images into y. */
+static void filter_row(const rows_run *run, size_t index, float *y)
 {
     const clvi_conv_shape *s = &run->filter->shape;
     const clvi_pixels *x = &run->step->x;
-    const size_t oh = (size_t)s->oh, c = (size_t)s->c, image = index / oh, r = index % oh;
+    const size_t oh = (size_t)s->oh, image = index / oh, r = index % oh;
     const float *rows[CLVI_PIXEL_WINDOW];
     for (size_t i = 0; i < (size_t)s->kh; i++) {
         const ptrdiff_t at = (ptrdiff_t)(r * (size_t)s->sh + i * (size_t)s->dh) - s->pt;
         rows[i] = at < 0 || at >= s->h ? NULL : x->data + (image * x->h + (size_t)at) * x->w * x->ld;
     }
-    run->step->kernels->dwrow_f32(&run->row, rows, run->filter->weights + f * (size_t)(s->kh * s->kw) * c,
-                                  run->filter->bias ? run->filter->bias + f * c : NULL, y, 0, (size_t)s->ow);
-    clvi_pixel_activate(run->step->kernels, run->filter->act, y, (size_t)s->ow, c, run->row.y_ld);
+    clvi_pixel_filter_row(run->step, run->filter, &run->row, rows, y);
 }
 
 /* --- alone ------------------------------------------------------------------------------------------------------- */
@@ -68,7 +81,7 @@ static void depthwise_task(void *arg, size_t index, int worker)
     const clvi_pixels *y = &run->step->y;
     (void)worker;
     for (size_t r = part_begin(run->rows, run->tasks, index); r < part_begin(run->rows, run->tasks, index + 1); r++)
-        filter_row(run, r, 0, y->data + r * y->w * y->ld);
+        filter_row(run, r, y->data + r * y->w * y->ld);
 }
 
 static void run_depthwise(const clvi_pixel_step *step)
@@ -110,12 +123,11 @@ static void separable_task(void *arg, size_t index, int worker)
     const rows_run *run = arg;
     const clvi_pixel_step *step = run->step;
     const size_t first = part_begin(run->rows, run->tasks, index), end = part_begin(run->rows, run->tasks, index + 1);
-    const size_t ow = (size_t)run->filter->shape.ow, c = (size_t)run->filter->shape.c, k = (size_t)run->filter->shape.o;
+    const size_t ow = (size_t)run->filter->shape.ow, k = (size_t)run->filter->shape.o;
     float *const scratch = (float *)step->work + (size_t)worker * run->scratch;
     const size_t pixel = first * ow;
     for (size_t r = first; r < end; r++)
-        for (size_t f = 0; f < k / c; f++)
-            filter_row(run, r, f, scratch + (r - first) * ow * k + f * c);
+        filter_row(run, r, scratch + (r - first) * ow * k);
     const clvi_pixel_product product = {.gemm = &step->kernels->pixel_gemm_f32,
                                         .x = scratch,
                                         .weights = step->conv.weights,

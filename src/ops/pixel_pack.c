@@ -59,29 +59,26 @@ static float *copy_bias(const float *bias, size_t c, size_t m)
     return copy;
 }
 
-clv_status clvi_pixel_pack(clvi_pixel_step *step, const float *w, const float *bias, const float *depthwise_w,
-                           const float *depthwise_bias, const char *label, clv_error *err)
+clv_status clvi_pixel_pack(const clvi_kernels *kernels, clvi_pixel_conv *conv, size_t multiplier, const float *w,
+                           const float *bias, const char *label, clv_error *err)
 {
-    const clvi_conv_shape *const s = &step->conv.shape, *const d = &step->depthwise.shape;
-    const size_t m = depthwise_w ? (size_t)(d->o / d->c) : 1;
-    step->conv.weights =
-        clvi_pixel_is_depthwise(s) ? pack_depthwise(s, w) : pack_filters(s, step->kernels->pixel_gemm_f32.nr, m, w);
-    bool good = step->conv.weights != NULL;
-    if (good && bias)
-        good = (step->conv.bias = copy_bias(bias, (size_t)s->o, 1)) != NULL;
-    if (good && depthwise_w)
-        good = (step->depthwise.weights = pack_depthwise(d, depthwise_w)) != NULL;
-    if (good && depthwise_w && depthwise_bias)
-        good = (step->depthwise.bias = copy_bias(depthwise_bias, (size_t)d->c, m)) != NULL;
-    return good ? CLV_OK
-                : FAIL(err, CLV_ERR_NOMEM, "node \"%s\": packed weights of %lld filters", label, (long long)s->o);
+    const clvi_conv_shape *const s = &conv->shape;
+    const bool depthwise = clvi_pixel_is_depthwise(s);
+    const size_t c = depthwise ? (size_t)s->c : (size_t)s->o;
+    conv->weights = depthwise ? pack_depthwise(s, w) : pack_filters(s, kernels->pixel_gemm_f32.nr, multiplier, w);
+    if (conv->weights && bias)
+        conv->bias = copy_bias(bias, c, (size_t)s->o / c);
+    return conv->weights && (conv->bias || !bias)
+               ? CLV_OK
+               : FAIL(err, CLV_ERR_NOMEM, "node \"%s\": packed weights of %lld filters", label, (long long)s->o);
 }
 
 void clvi_pixel_release(clvi_pixel_step *step)
 {
-    clvi_free(step->conv.weights);
-    clvi_free(step->conv.bias);
-    clvi_free(step->depthwise.weights);
-    clvi_free(step->depthwise.bias);
-    step->conv.weights = step->conv.bias = step->depthwise.weights = step->depthwise.bias = NULL;
+    clvi_pixel_conv *const all[] = {&step->conv, &step->depthwise, &step->expand};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        clvi_free(all[i]->weights);
+        clvi_free(all[i]->bias);
+        all[i]->weights = all[i]->bias = NULL;
+    }
 }

@@ -48,6 +48,7 @@ struct clvi_pixel_step {
     const clv_tensor *tensor;  /* the NCHW side of a conversion */
     clvi_pixel_conv conv;      /* the convolution; of depthwise -> pointwise the pointwise one */
     clvi_pixel_conv depthwise; /* of depthwise -> pointwise */
+    clvi_pixel_conv expand;    /* of pointwise -> depthwise -> pointwise the first */
     clvi_pool_shape window;    /* pooling */
     bool maximum, count_pads;  /* pooling: else the mean; of the padded window */
     size_t groups;             /* of a shuffle */
@@ -57,7 +58,9 @@ struct clvi_pixel_step {
 extern const clvi_pixel_kind clvi_pixel_convolution; /* pixels times packed weights, pointwise or any window */
 extern const clvi_pixel_kind clvi_pixel_depthwise;   /* one filter a channel */
 extern const clvi_pixel_kind clvi_pixel_separable; /* depthwise, any multiplier, then pointwise: never stored between */
-extern const clvi_pixel_kind clvi_pixel_pool;      /* maximum or mean of windows */
+extern const clvi_pixel_kind
+    clvi_pixel_inverted;                      /* pointwise, depthwise, pointwise: the wide tensor never exists whole */
+extern const clvi_pixel_kind clvi_pixel_pool; /* maximum or mean of windows */
 extern const clvi_pixel_kind clvi_pixel_global_mean; /* of an image, a number a channel */
 extern const clvi_pixel_kind clvi_pixel_shuffle;     /* y[j * groups + g] = x[g * (c / groups) + j] */
 extern const clvi_pixel_kind clvi_pixel_from_planes; /* NCHW tensor -> y */
@@ -71,10 +74,13 @@ bool clvi_pixel_is_pointwise(const clvi_conv_shape *s); /* 1x1, stride 1, no pad
 /* Does the depthwise layer gain from being computed inside the pointwise one behind it? */
 bool clvi_pixel_separable_pays(const clvi_conv_shape *depthwise, const clvi_conv_shape *pointwise);
 
-/* Pack weights [o, c / groups, kh, kw] and copy the bias ([o] or NULL) of step->conv, and of step->depthwise for
- * `separable`, whose shapes are set. */
-clv_status clvi_pixel_pack(clvi_pixel_step *step, const float *w, const float *bias, const float *depthwise_w,
-                           const float *depthwise_bias, const char *label, clv_error *err);
+/* Does the layer that makes the wide tensor gain from being computed a few rows at a time? */
+bool clvi_pixel_inverted_pays(const clvi_conv_shape *expand);
+
+/* Pack weights [o, c / groups, kh, kw] and copy the bias ([o] or NULL) of one convolution of a step, whose shape is
+ * set. multiplier: of the depthwise layer whose result is multiplied without being stored; else 1. */
+clv_status clvi_pixel_pack(const clvi_kernels *kernels, clvi_pixel_conv *conv, size_t multiplier, const float *w,
+                           const float *bias, const char *label, clv_error *err);
 void clvi_pixel_release(clvi_pixel_step *step); /* frees what the step owns; not the step */
 
 /* --- shared by the kinds ----------------------------------------------------------------------------------------- */
@@ -89,6 +95,11 @@ typedef struct clvi_pixel_product {
     float lo, hi;
 } clvi_pixel_product;
 void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels);
+
+/* A row of a depthwise layer for its kernel; the row computed from kh input rows, every filter and the activation. */
+clvi_dwrow clvi_pixel_row(const clvi_conv_shape *s, size_t x_ld, size_t y_ld, float lo, float hi);
+void clvi_pixel_filter_row(const clvi_pixel_step *step, const clvi_pixel_conv *filter, const clvi_dwrow *row,
+                           const float *const *rows, float *y);
 
 /* In place on n channels of `pixels` pixels, ld apart. */
 void clvi_pixel_activate(const clvi_kernels *kernels, clvi_pixel_act act, float *y, size_t pixels, size_t n, size_t ld);

@@ -5,7 +5,7 @@
 
 #include "runtime/plan.h"
 
-#define CLVI_CHAIN_NODES 8
+#define CLVI_CHAIN_NODES 12
 #define CLVI_NO_NODE     SIZE_MAX
 
 typedef struct clvi_build {
@@ -19,14 +19,19 @@ typedef struct clvi_build {
     bool *dense, *as_pixels; /* [n_values] forms that exist after the steps emitted so far; constants are dense */
 } clvi_build;
 
-/* A convolution and what runs in the same step. */
+/* A convolution of a chain: its node, its shape, what follows it. */
+typedef struct clvi_link {
+    size_t node; /* CLVI_NO_NODE: not there */
+    clvi_conv_shape shape;
+    float lo, hi;
+    clvi_pixel_act act;
+} clvi_link;
+
+/* A convolution and what runs in the same step: x, [expand,] [depthwise,] conv, + add, y. */
 typedef struct clvi_chain {
     size_t nodes[CLVI_CHAIN_NODES], n_nodes; /* in the order of the graph */
-    size_t conv, depthwise;                  /* node indices; depthwise may be CLVI_NO_NODE */
-    clvi_conv_shape shape, depthwise_shape;
+    clvi_link expand, depthwise, conv;
     int32_t x, add, y; /* values; add may be CLVI_NONE */
-    float lo, hi, depthwise_lo, depthwise_hi;
-    clvi_pixel_act act, depthwise_act;
 } clvi_chain;
 
 /* Does node begin a chain that pixel steps can run? */

@@ -82,53 +82,57 @@ static void append(clvi_chain *chain, size_t node)
 }
 
 /* Relu or Clip right behind v becomes the clamp of what makes v. */
-static void take_clamp(const clvi_build *b, clvi_chain *chain, int32_t *v, float *lo, float *hi)
+static bool take_clamp(const clvi_build *b, clvi_chain *chain, clvi_link *link, int32_t *v)
 {
     const size_t next = only_reader(b, *v);
-    float low, high;
-    if (next == CLVI_NO_NODE || !match_clamp(b, b->graph->nodes[next], &low, &high) ||
-        b->graph->nodes[next]->in[0] != *v)
-        return;
-    *lo = low;
-    *hi = high;
+    float lo, hi;
+    if (next == CLVI_NO_NODE || !match_clamp(b, b->graph->nodes[next], &lo, &hi) || b->graph->nodes[next]->in[0] != *v)
+        return false;
+    link->lo = lo;
+    link->hi = hi;
     *v = b->graph->nodes[next]->out[0];
     append(chain, next);
+    return true;
+}
+
+/* The Sigmoid node that makes s of v, for nobody else; or CLVI_NO_NODE. */
+static size_t private_sigmoid(const clvi_build *b, int32_t s, int32_t v)
+{
+    if (s == CLVI_NONE || is_constant(b, s) || b->uses[s] != 1 || b->reader[s] == CLVI_NO_NODE)
+        return CLVI_NO_NODE;
+    const size_t maker = b->producer[s];
+    const clvi_node *const node = b->graph->nodes[maker];
+    return b->keep[maker] && clvi_node_is(node, "Sigmoid") && node->out[0] == s && node->in[0] == v ? maker
+                                                                                                    : CLVI_NO_NODE;
 }
 
 /* Sigmoid(v), or v * Sigmoid(v) when nothing else needs either. */
-static void take_act(const clvi_build *b, clvi_chain *chain, int32_t *v, clvi_pixel_act *act)
+static void take_act(const clvi_build *b, clvi_chain *chain, clvi_link *link, int32_t *v)
 {
     if (b->uses[*v] < 1 || b->uses[*v] > 2 || clvi_plan_fetches(&b->plan->base, *v))
         return;
     const size_t last = b->reader[*v];
     const clvi_node *const node = b->graph->nodes[last];
-    if (b->uses[*v] == 1) {
-        if (!clvi_node_is(node, "Sigmoid"))
+    if (b->uses[*v] == 1 && clvi_node_is(node, "Sigmoid")) {
+        link->act = CLVI_ACT_SIGMOID;
+    } else if (b->uses[*v] == 2 && clvi_node_is(node, "Mul") && (node->in[0] == *v) != (node->in[1] == *v)) {
+        const size_t sigmoid = private_sigmoid(b, node->in[0] == *v ? node->in[1] : node->in[0], *v);
+        if (sigmoid == CLVI_NO_NODE)
             return;
-        *act = CLVI_ACT_SIGMOID;
+        link->act = CLVI_ACT_SILU;
+        append(chain, sigmoid);
     } else {
-        if (!clvi_node_is(node, "Mul") || (node->in[0] != *v && node->in[1] != *v) || node->in[0] == node->in[1])
-            return;
-        const int32_t s = node->in[0] == *v ? node->in[1] : node->in[0];
-        const size_t maker = b->producer[s];
-        const clvi_node *const sigmoid = b->graph->nodes[maker];
-        if (is_constant(b, s) || b->uses[s] != 1 || clvi_plan_fetches(&b->plan->base, s) || !b->keep[maker] ||
-            !clvi_node_is(sigmoid, "Sigmoid") || sigmoid->out[0] != s || sigmoid->in[0] != *v)
-            return;
-        *act = CLVI_ACT_SILU;
-        append(chain, maker);
+        return;
     }
     *v = node->out[0];
     append(chain, last);
 }
 
 /* A clamp or an activation, whichever stands there. */
-static void take_end(const clvi_build *b, clvi_chain *chain, int32_t *v)
+static void take_end(const clvi_build *b, clvi_chain *chain, clvi_link *link, int32_t *v)
 {
-    const int32_t before = *v;
-    take_clamp(b, chain, v, &chain->lo, &chain->hi);
-    if (*v == before)
-        take_act(b, chain, v, &chain->act);
+    if (!take_clamp(b, chain, link, v))
+        take_act(b, chain, link, v);
 }
 
 static void take_add(const clvi_build *b, clvi_chain *chain, int32_t *v)
@@ -142,69 +146,82 @@ static void take_add(const clvi_build *b, clvi_chain *chain, int32_t *v)
     append(chain, next);
 }
 
-/* The pointwise layer that alone reads v, which a depthwise layer made. */
-static void take_pointwise(const clvi_build *b, clvi_chain *chain, int32_t *v)
+/* Convolution `node`, which must read v when v is given, as a link; v becomes its output. */
+static bool take_conv(const clvi_build *b, clvi_chain *chain, clvi_link *link, size_t node, int32_t *v)
 {
-    const size_t next = only_reader(b, *v);
-    clvi_conv_shape s;
-    if (next == CLVI_NO_NODE || !conv_shape(b, next, &s) || b->graph->nodes[next]->in[0] != *v ||
-        !clvi_pixel_is_pointwise(&s))
-        return;
-    chain->depthwise = chain->conv;
-    chain->depthwise_shape = chain->shape;
-    chain->depthwise_lo = chain->lo;
-    chain->depthwise_hi = chain->hi;
-    chain->depthwise_act = chain->act;
-    chain->act = CLVI_ACT_NONE;
-    chain->conv = next;
-    chain->shape = s;
-    chain->lo = -INFINITY;
-    chain->hi = INFINITY;
-    *v = b->graph->nodes[next]->out[0];
-    append(chain, next);
+    *link = (clvi_link){.node = node, .lo = -INFINITY, .hi = INFINITY};
+    if (node == CLVI_NO_NODE || !conv_shape(b, node, &link->shape) || link->shape.rank != 4 ||
+        link->shape.kh > CLVI_PIXEL_WINDOW || link->shape.kw > CLVI_PIXEL_WINDOW ||
+        (*v != CLVI_NONE && b->graph->nodes[node]->in[0] != *v))
+        return false;
+    append(chain, node);
+    *v = b->graph->nodes[node]->out[0];
+    return true;
 }
 
-static bool begin(const clvi_build *b, size_t node, clvi_chain *chain)
+static void open_chain(const clvi_build *b, size_t node, clvi_chain *chain, int32_t *v)
 {
-    *chain = (clvi_chain){.nodes = {node},
-                          .n_nodes = 1,
-                          .conv = node,
-                          .depthwise = CLVI_NO_NODE,
+    *chain = (clvi_chain){.expand.node = CLVI_NO_NODE,
+                          .depthwise.node = CLVI_NO_NODE,
                           .x = b->graph->nodes[node]->in[0],
-                          .add = CLVI_NONE,
-                          .lo = -INFINITY,
-                          .hi = INFINITY};
-    return conv_shape(b, node, &chain->shape) && chain->shape.kh <= CLVI_PIXEL_WINDOW &&
-           chain->shape.kw <= CLVI_PIXEL_WINDOW;
+                          .add = CLVI_NONE};
+    *v = CLVI_NONE;
 }
 
-/* Depthwise, clamp, pointwise; a multiplier is served only so. */
+/* Depthwise and pointwise, from a depthwise node that reads v. */
+static bool take_separable(const clvi_build *b, clvi_chain *chain, size_t node, int32_t *v)
+{
+    if (!take_conv(b, chain, &chain->depthwise, node, v) || !clvi_pixel_is_depthwise(&chain->depthwise.shape))
+        return false;
+    take_end(b, chain, &chain->depthwise, v);
+    return take_conv(b, chain, &chain->conv, only_reader(b, *v), v) && clvi_pixel_is_pointwise(&chain->conv.shape);
+}
+
+static bool always(const clvi_build *b)
+{
+    return (b->plan->base.fuse & CLVI_FUSE_ALWAYS) != 0;
+}
+
 static bool match_separable(const clvi_build *b, size_t node, clvi_chain *chain, int32_t *v)
 {
-    *v = b->graph->nodes[node]->out[0];
-    if (!begin(b, node, chain) || !clvi_pixel_is_depthwise(&chain->shape))
+    open_chain(b, node, chain, v);
+    return take_separable(b, chain, node, v) &&
+           (always(b) || clvi_pixel_separable_pays(&chain->depthwise.shape, &chain->conv.shape));
+}
+
+static bool match_inverted(const clvi_build *b, size_t node, clvi_chain *chain, int32_t *v)
+{
+    open_chain(b, node, chain, v);
+    if (!take_conv(b, chain, &chain->expand, node, v) || !clvi_pixel_is_pointwise(&chain->expand.shape))
         return false;
-    take_end(b, chain, v);
-    take_pointwise(b, chain, v);
-    return chain->depthwise != CLVI_NO_NODE && clvi_pixel_separable_pays(&chain->depthwise_shape, &chain->shape);
+    take_end(b, chain, &chain->expand, v);
+    return take_separable(b, chain, only_reader(b, *v), v) && chain->depthwise.shape.dh == 1 &&
+           (always(b) || clvi_pixel_inverted_pays(&chain->expand.shape));
+}
+
+static bool match_single(const clvi_build *b, size_t node, clvi_chain *chain, int32_t *v)
+{
+    open_chain(b, node, chain, v);
+    return take_conv(b, chain, &chain->conv, node, v) && clvi_pixel_conv_fits(&chain->conv.shape);
 }
 
 bool clvi_match_conv(const clvi_build *b, size_t node, clvi_chain *chain)
 {
-    const unsigned fuse = b->plan->base.fuse;
+    const unsigned fuse = b->plan->base.fuse, separable = CLVI_FUSE_EPILOGUE | CLVI_FUSE_SEPARABLE,
+                   inverted = separable | CLVI_FUSE_INVERTED;
     int32_t v;
     if (!clvi_node_is(b->graph->nodes[node], "Conv"))
         return false;
-    if (!(fuse & CLVI_FUSE_SEPARABLE) || !(fuse & CLVI_FUSE_EPILOGUE) || !match_separable(b, node, chain, &v)) {
-        v = b->graph->nodes[node]->out[0];
-        if (!begin(b, node, chain) || !clvi_pixel_conv_fits(&chain->shape))
-            return false;
+    const bool matched = ((fuse & inverted) == inverted && match_inverted(b, node, chain, &v)) ||
+                         ((fuse & separable) == separable && match_separable(b, node, chain, &v)) ||
+                         match_single(b, node, chain, &v);
+    if (!matched)
+        return false;
+    if (fuse & CLVI_FUSE_EPILOGUE) {
+        if (!clvi_pixel_is_depthwise(&chain->conv.shape))
+            take_add(b, chain, &v);
+        take_end(b, chain, &chain->conv, &v);
     }
-    const bool depthwise = chain->depthwise == CLVI_NO_NODE && clvi_pixel_is_depthwise(&chain->shape);
-    if ((fuse & CLVI_FUSE_EPILOGUE) && !depthwise)
-        take_add(b, chain, &v);
-    if (fuse & CLVI_FUSE_EPILOGUE)
-        take_end(b, chain, &v);
     chain->y = v;
     return true;
 }

@@ -311,44 +311,56 @@ static clv_status describe_chain(const clvi_build *b, clvi_step *step, const clv
     }
     step->profile.nodes = text;
     count_bytes(b, step);
-    for (size_t i = 0; i < 2; i++) {
-        const size_t node = i == 0 ? chain->conv : chain->depthwise;
+    const clvi_link *const links[] = {&chain->expand, &chain->depthwise, &chain->conv};
+    for (size_t i = 0; i < 3; i++) {
         size_t bytes;
-        if (node != CLVI_NO_NODE && clvi_tensor_bytes(value(b, b->graph->nodes[node]->in[1]), &bytes))
+        if (links[i]->node != CLVI_NO_NODE &&
+            clvi_tensor_bytes(value(b, b->graph->nodes[links[i]->node]->in[1]), &bytes))
             step->profile.bytes += (int64_t)bytes;
     }
     return CLV_OK;
 }
 
+static const clvi_pixel_kind *kind_of(const clvi_chain *chain)
+{
+    if (chain->expand.node != CLVI_NO_NODE)
+        return &clvi_pixel_inverted;
+    if (chain->depthwise.node != CLVI_NO_NODE)
+        return &clvi_pixel_separable;
+    return clvi_pixel_is_depthwise(&chain->conv.shape) ? &clvi_pixel_depthwise : &clvi_pixel_convolution;
+}
+
+static clv_status pack_link(const clvi_build *b, const clvi_link *link, size_t multiplier, clvi_pixel_conv *conv,
+                            clv_error *err)
+{
+    if (link->node == CLVI_NO_NODE)
+        return CLV_OK;
+    *conv = (clvi_pixel_conv){.shape = link->shape, .lo = link->lo, .hi = link->hi, .act = link->act};
+    return clvi_pixel_pack(b->plan->base.kernels, conv, multiplier, constant(b, link->node, 1),
+                           constant(b, link->node, 2), clvi_node_label(b->graph, b->graph->nodes[link->node]), err);
+}
+
 static clv_status emit_chain(clvi_build *b, const clvi_chain *chain, clv_error *err)
 {
-    const bool separable = chain->depthwise != CLVI_NO_NODE;
-    TRY(need_pixels(b, chain->conv, chain->x, err));
-    TRY(need_pixels(b, chain->conv, chain->add, err));
-    clvi_step *const step = new_pixel_step(b, chain->conv,
-                                           separable                                ? &clvi_pixel_separable
-                                           : clvi_pixel_is_depthwise(&chain->shape) ? &clvi_pixel_depthwise
-                                                                                    : &clvi_pixel_convolution);
+    const clvi_conv_shape *const filter = &chain->depthwise.shape;
+    const size_t multiplier = chain->depthwise.node == CLVI_NO_NODE ? 1 : (size_t)(filter->o / filter->c);
+    TRY(need_pixels(b, chain->conv.node, chain->x, err));
+    TRY(need_pixels(b, chain->conv.node, chain->add, err));
+    clvi_step *const step = new_pixel_step(b, chain->conv.node, kind_of(chain));
     if (!step)
         return FAIL(err, CLV_ERR_NOMEM, "step of a plan");
     clvi_pixel_step *const pixel = step->pixel;
-    const int32_t writes = pixel_slot(b, chain->y),
-                  reads[2] = {pixel_slot(b, chain->x), chain->add == CLVI_NONE ? CLVI_NONE : pixel_slot(b, chain->add)};
+    const bool adds = chain->add != CLVI_NONE;
+    const int32_t writes = pixel_slot(b, chain->y);
+    const int32_t reads[2] = {pixel_slot(b, chain->x), adds ? pixel_slot(b, chain->add) : CLVI_NONE};
     (void)pixels_of(b, chain->y);
     pixel->x = view(b, chain->x);
     pixel->y = view(b, chain->y);
     pixel->add = pixel->y;
-    pixel->conv = (clvi_pixel_conv){.shape = chain->shape, .lo = chain->lo, .hi = chain->hi, .act = chain->act};
-    if (separable)
-        pixel->depthwise = (clvi_pixel_conv){.shape = chain->depthwise_shape,
-                                             .lo = chain->depthwise_lo,
-                                             .hi = chain->depthwise_hi,
-                                             .act = chain->depthwise_act};
-    TRY(set_slots(b, step, reads, chain->add == CLVI_NONE ? 1 : 2, &writes, 1, err));
-    TRY(clvi_pixel_pack(pixel, constant(b, chain->conv, 1), constant(b, chain->conv, 2),
-                        separable ? constant(b, chain->depthwise, 1) : NULL,
-                        separable ? constant(b, chain->depthwise, 2) : NULL,
-                        clvi_node_label(b->graph, b->graph->nodes[chain->conv]), err));
+    TRY(set_slots(b, step, reads, adds ? 2 : 1, &writes, 1, err));
+    TRY(pack_link(b, &chain->expand, 1, &pixel->expand, err));
+    TRY(pack_link(b, &chain->depthwise, 1, &pixel->depthwise, err));
+    TRY(pack_link(b, &chain->conv, multiplier, &pixel->conv, err));
     TRY(describe_chain(b, step, chain, err));
     for (size_t i = 0; i < chain->n_nodes; i++)
         b->done[chain->nodes[i]] = true;

@@ -243,7 +243,8 @@ static void run(const net *g, const int32_t fetch[3], unsigned dont_fuse, int th
     clv_context_opts context_opts = clv_context_opts_default();
     context_opts.threads = threads;
     context_opts.isa = isa;
-    const clvi_session_opts opts = {.fetch = fetch, .n_fetch = 3, .dont_fuse = dont_fuse, .profile = true};
+    const clvi_session_opts opts = {
+        .fetch = fetch, .n_fetch = 3, .dont_fuse = dont_fuse, .fuse_always = dont_fuse % 2 == 0, .profile = true};
     const clv_tensor in = tensor_of(CLV_FLOAT32, 4, DIMS(2, g->c[0], g->h[0], g->w[0]), x);
     clvi_rng_seed(&rng, 3);
     for (size_t i = 0; i < COUNT(x); i++)
@@ -292,7 +293,7 @@ static void check_same(const clv_tensor *got, const clv_tensor *want)
 /* Every switch, every level of this machine; inner values are fetched, so each chain is also cut at random. */
 static void fused_equals_unfused(void **state)
 {
-    static const unsigned off[] = {0, CLVI_FUSE_SEPARABLE, CLVI_FUSE_EPILOGUE};
+    static const unsigned off[] = {0, CLVI_FUSE_INVERTED, CLVI_FUSE_SEPARABLE, CLVI_FUSE_EPILOGUE};
     static const char *const levels[] = {"avx512", "avx2", "ref"};
     (void)state;
     for (uint64_t seed = 1; seed <= 150; seed++) {
