@@ -31,6 +31,9 @@ clvi_kernels clvi_kernels_for(clvi_cpu level)
 #define K_SIGMOID_F32(row, function) \
     if (allowed(row, level))         \
         t.sigmoid_f32 = function;
+#define K_MAXROWS_F32(row, function) \
+    if (allowed(row, level))         \
+        t.maxrows_f32 = function;
 #include "kernels/kernel_list.h"
     return t;
 }

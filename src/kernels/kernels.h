@@ -91,6 +91,9 @@ typedef struct clvi_dwrow {
 typedef void (*clvi_dwrow_f32_fn)(const clvi_dwrow *p, const float *const *x, const float *k, const float *bias,
                                   float *y, size_t first, size_t count);
 
+/* y[ch] = the greatest of rows[t][ch], t < taps, for ch < channels; NaN wins; -INFINITY when taps is 0. */
+typedef void (*clvi_maxrows_f32_fn)(size_t taps, const float *const *rows, float *y, size_t channels);
+
 /* y[i] = s(x[i]), or x[i] s(x[i]) (SiLU), with s(v) = 1 / (1 + exp(-v)). y may be x. Within CLVK_SIGMOID_ERROR of the
  * exact value, relative, where that is a normal number; NaN stays NaN. */
 #define CLVK_SIGMOID_ERROR 1e-6
@@ -115,6 +118,7 @@ typedef struct clvi_kernels {
     clvi_pixel_gemm_f32 pixel_gemm_f32;
     clvi_dwrow_f32_fn dwrow_f32;
     clvi_sigmoid_f32_fn sigmoid_f32;
+    clvi_maxrows_f32_fn maxrows_f32;
     /* The elementwise and reduction kernels of kernel_list.h follow here as they are added. */
 } clvi_kernels;
 

@@ -83,48 +83,59 @@ static size_t part_begin(size_t n, size_t parts, size_t i)
     return n / parts * i + clvi_min_size(i, n % parts);
 }
 
+/* Are the window rows of pixels [q, q + m) of output row r whole, and each one run of floats? */
+static bool can_merge(const clvi_pixel_step *step, size_t r, size_t q, size_t m)
+{
+    const clvi_conv_shape *s = &step->conv.shape;
+    const ptrdiff_t row = (ptrdiff_t)(r * (size_t)s->sh) - s->pt, column = (ptrdiff_t)(q * (size_t)s->sw) - s->pl;
+    return s->kw > 1 && s->dw == 1 && step->x.ld == step->x.c && q + m <= (size_t)s->ow && row >= 0 &&
+           row + (s->kh - 1) * s->dh < s->h && column >= 0 && column + (ptrdiff_t)(m - 1) * s->sw + s->kw <= s->w;
+}
+
+/* Row pointers of one output pixel: rows[tap * mr]. */
+static void point_pixel(const conv_run *run, size_t image, size_t r, size_t q, const float **rows)
+{
+    const clvi_conv_shape *s = &run->step->conv.shape;
+    const clvi_pixels *x = &run->step->x;
+    const size_t mr = run->step->kernels->pixel_gemm_f32.mr;
+    const float *const base = x->data + image * x->h * x->w * x->ld;
+    const ptrdiff_t column = (ptrdiff_t)(q * (size_t)s->sw) - s->pl;
+    for (int64_t a = 0; a < s->kh; a++) {
+        const ptrdiff_t row = (ptrdiff_t)(r * (size_t)s->sh) + a * s->dh - s->pt;
+        for (int64_t b = 0; b < s->kw; b++, rows += mr) {
+            const ptrdiff_t at = column + b * s->dw;
+            *rows = row >= 0 && row < s->h && at >= 0 && at < s->w ? base + (row * s->w + at) * (ptrdiff_t)x->ld
+                                                                   : run->zeros;
+        }
+    }
+}
+
 /* Pointers for output pixels [first, first + m): rows[tap][i]. Returns whether window rows were merged into one tap. */
 static bool point(const conv_run *run, size_t first, size_t m, const float **rows)
 {
     const clvi_conv_shape *s = &run->step->conv.shape;
     const clvi_pixels *x = &run->step->x;
-    const size_t mr = run->step->kernels->pixel_gemm_f32.mr, plane = (size_t)(s->oh * s->ow);
-    const size_t kh = (size_t)s->kh, kw = (size_t)s->kw;
-    const ptrdiff_t ld = (ptrdiff_t)x->ld;
-    bool merged = kw > 1 && x->ld == x->c && s->dw == 1;
-    size_t image = first / plane, r = first % plane / (size_t)s->ow, q = first % (size_t)s->ow;
-    for (size_t i = 0, qi = q, ri = r; i < m && merged; i++) {
-        const ptrdiff_t column = (ptrdiff_t)(qi * (size_t)s->sw) - s->pl, row = (ptrdiff_t)(ri * (size_t)s->sh) - s->pt;
-        merged = column >= 0 && column + s->kw <= s->w && row >= 0 && row + (s->kh - 1) * s->dh < s->h;
-        if (++qi == (size_t)s->ow) {
-            qi = 0;
-            ri = ri + 1 == (size_t)s->oh ? 0 : ri + 1;
-        }
+    const size_t mr = run->step->kernels->pixel_gemm_f32.mr, oh = (size_t)s->oh, ow = (size_t)s->ow;
+    size_t q = first % ow, r = first / ow % oh, image = first / ow / oh;
+    if (can_merge(run->step, r, q, m)) {
+        const size_t row = r * (size_t)s->sh - (size_t)s->pt, column = q * (size_t)s->sw - (size_t)s->pl;
+        const float *at = x->data + ((image * x->h + row) * x->w + column) * x->ld;
+        for (int64_t a = 0; a < s->kh; a++, at += (size_t)s->dh * x->w * x->ld, rows += mr)
+            for (size_t i = 0; i < m; i++)
+                rows[i] = at + i * (size_t)s->sw * x->ld;
+        return true;
     }
     for (size_t i = 0; i < m; i++) {
-        const float *const base = x->data + image * x->h * x->w * x->ld;
-        const ptrdiff_t column = (ptrdiff_t)(q * (size_t)s->sw) - s->pl;
-        for (size_t a = 0; a < kh; a++) {
-            const ptrdiff_t row = (ptrdiff_t)(r * (size_t)s->sh + a * (size_t)s->dh) - s->pt;
-            if (merged) {
-                rows[a * mr + i] = base + (row * s->w + column) * ld;
-                continue;
-            }
-            for (size_t b = 0; b < kw; b++) {
-                const ptrdiff_t at = column + (ptrdiff_t)b * s->dw;
-                rows[(a * kw + b) * mr + i] =
-                    row >= 0 && row < s->h && at >= 0 && at < s->w ? base + (row * s->w + at) * ld : run->zeros;
-            }
-        }
-        if (++q == (size_t)s->ow) {
+        point_pixel(run, image, r, q, rows + i);
+        if (++q == ow) {
             q = 0;
-            if (++r == (size_t)s->oh) {
+            if (++r == oh) {
                 r = 0;
                 image++;
             }
         }
     }
-    return merged;
+    return false;
 }
 
 static void conv_tile(const conv_run *run, size_t tile, size_t panel, bool merged, const float *const *rows,

@@ -24,6 +24,15 @@ static void transpose_blocks(void *arg, int64_t begin, int64_t end)
         const size_t j1 = clvi_min_size(j0 + BLOCK, t->columns);
         const float *const from = t->from + image * t->from_image;
         float *const to = t->to + image * t->to_image;
+        if (t->rows == 3) { /* a picture */
+            const float *const a = from, *const b = from + t->from_ld, *const c = b + t->from_ld;
+            for (size_t j = j0; j < j1; j++) {
+                to[j * t->to_ld] = a[j];
+                to[j * t->to_ld + 1] = b[j];
+                to[j * t->to_ld + 2] = c[j];
+            }
+            continue;
+        }
         for (size_t i0 = 0; i0 < t->rows; i0 += BLOCK) {
             const size_t i1 = clvi_min_size(i0 + BLOCK, t->rows);
             for (size_t j = j0; j < j1; j++)

@@ -8,13 +8,6 @@
 
 #define BLOCK 256 /* channels whose sums are on the stack */
 
-/* NaN wins and stays. One | instead of ||, so that the loop vectorises. */
-static void maximum(float *y, const float *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        y[i] = ((x[i] > y[i]) | (x[i] != x[i])) ? x[i] : y[i];
-}
-
 /* Taps of output o along axis a that count: inside the input, or inside the padded input; [*lo, *hi) those inside. */
 static int64_t taps(const clvi_pool_shape *s, int a, int64_t o, bool padded, int64_t *lo, int64_t *hi)
 {
@@ -46,13 +39,27 @@ static const float *tap(const clvi_pixel_step *step, const pixel_window *p, int6
     return p->x + (size_t)(row * s->in[2] + column) * step->x.ld;
 }
 
+/* A window with more taps than pointers on the stack is taken row by row into y. */
 static void pool_maximum(const clvi_pixel_step *step, const pixel_window *p, float *y)
 {
-    for (size_t ch = 0; ch < step->y.c; ch++)
-        y[ch] = -INFINITY;
-    for (int64_t i = p->lo[0]; i < p->hi[0]; i++)
-        for (int64_t j = p->lo[1]; j < p->hi[1]; j++)
-            maximum(y, tap(step, p, i, j), step->y.c);
+    const float *rows[CLVI_PIXEL_WINDOW + 1];
+    size_t n = 0;
+    bool begun = false;
+    for (int64_t i = p->lo[0]; i < p->hi[0]; i++) {
+        for (int64_t j = p->lo[1]; j < p->hi[1]; j++) {
+            if (n == CLVI_PIXEL_WINDOW) {
+                if (begun)
+                    rows[n++] = y;
+                step->kernels->maxrows_f32(n, rows, y, step->y.c);
+                begun = true;
+                n = 0;
+            }
+            rows[n++] = tap(step, p, i, j);
+        }
+    }
+    if (begun)
+        rows[n++] = y;
+    step->kernels->maxrows_f32(n, rows, y, step->y.c);
 }
 
 static void pool_mean(const clvi_pixel_step *step, const pixel_window *p, int64_t count, float *y)

@@ -9,6 +9,9 @@
 #include "runtime/infer.h"
 #include "runtime/plan_build.h"
 
+#define MACS_PER_BYTE 5.0 /* multiply-adds of a convolution in the time that a change of form takes for a byte */
+#define GAIN          0.3 /* of a convolution's time, at most */
+
 static clvi_arena *arena_of(const clvi_build *b)
 {
     return b->plan->shapes.arena;
@@ -431,7 +434,7 @@ static clv_status emit(clvi_build *b, size_t index, clv_error *err)
     return emit_node(b, index, false, err);
 }
 
-clv_status clvi_plan_steps(clvi_plan *plan, clv_error *err)
+static clv_status build_steps(clvi_plan *plan, clv_error *err)
 {
     clvi_build b;
     TRY(open_build(&b, plan, err));
@@ -441,4 +444,32 @@ clv_status clvi_plan_steps(clvi_plan *plan, clv_error *err)
     for (size_t i = 0; i < plan->base.n_fetch; i++)
         TRY(need_dense(&b, b.graph->n_nodes - 1, plan->base.fetch[i], err));
     return CLV_OK;
+}
+
+/* A network that changes between operators that can and cannot use pixels may lose more by the changes of form than its
+ * convolutions gain. Both are estimated, so that the choice is the same on every run. */
+static bool layout_pays(const clvi_plan *plan)
+{
+    double moved = 0, macs = 0;
+    for (size_t s = 0; s < plan->n_steps; s++) {
+        const clvi_step *const step = &plan->steps[s];
+        if (!step->pixel)
+            continue;
+        macs += (double)step->profile.macs;
+        moved += step->pixel->tensor ? (double)step->profile.bytes : 0;
+    }
+    return moved * MACS_PER_BYTE <= macs * GAIN;
+}
+
+clv_status clvi_plan_steps(clvi_plan *plan, clv_error *err)
+{
+    TRY(build_steps(plan, err));
+    if (layout_pays(plan) || (plan->base.fuse & CLVI_FUSE_ALWAYS))
+        return CLV_OK;
+    for (size_t s = 0; s < plan->n_steps; s++)
+        if (plan->steps[s].pixel)
+            clvi_pixel_release(plan->steps[s].pixel);
+    plan->n_steps = 0;
+    plan->base.fuse = 0;
+    return build_steps(plan, err);
 }

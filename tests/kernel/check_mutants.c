@@ -252,6 +252,16 @@ static void inexact_logistic(const float *x, float *y, size_t n, bool times_x)
         y[i] *= 1.000004f;
 }
 
+static void loses_nan(size_t taps, const float *const *rows, float *y, size_t channels)
+{
+    for (size_t ch = 0; ch < channels; ch++) {
+        float top = -INFINITY;
+        for (size_t t = 0; t < taps; t++)
+            top = rows[t][ch] > top ? rows[t][ch] : top;
+        y[ch] = top;
+    }
+}
+
 typedef struct mutant {
     const char *name;
     bool legal;
@@ -261,6 +271,7 @@ typedef struct mutant {
     clvi_pixel_gemm_f32_fn pixel_gemm;
     clvi_dwrow_f32_fn dwrow;
     clvi_sigmoid_f32_fn sigmoid;
+    clvi_maxrows_f32_fn maxrows;
 } mutant;
 
 #define GEMM(function)                      \
@@ -314,6 +325,7 @@ static const mutant mutants[] = {
     ROW(starts_at_zero),
     ROW(writes_between_pixels),
     {.name = "inexact_logistic", .sigmoid = inexact_logistic},
+    {.name = "loses_nan", .maxrows = loses_nan},
 };
 
 static bool passes(const mutant *m, uint64_t seed)
@@ -324,6 +336,8 @@ static bool passes(const mutant *m, uint64_t seed)
         return check_pixel_gemm(m->name, seed, m->pixel_gemm, MR, NR);
     if (m->dwrow)
         return check_dwrow(m->name, seed, m->dwrow);
+    if (m->maxrows)
+        return check_maxrows(m->name, seed, m->maxrows);
     if (m->sigmoid)
         return check_sigmoid(m->name, seed, m->sigmoid);
     return m->dwconv ? check_dwconv(m->name, seed, m->dwconv) : check_im2col(m->name, seed, m->im2col);
