@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench_session MODEL [--threads=N] [--batch=N] [--extent=N] [--cpu=LEVEL] [--runs=N] [--profile] [--as-is]: one
  * network end to end on random input: ms, images/s, GFLOP/s (2 per multiply-add) and share of the FMA peak measured
- * here. The folding passes run first unless --as-is. --profile adds a table by operator and the slowest nodes, with the
+ * here. The folding passes run first unless --as-is. --profile adds a table by kernel and the slowest steps, with the
  * bytes that each must at least move. */
 #include <math.h>
 #include <stdio.h>
@@ -12,11 +12,11 @@
 #include "measure/machine.h"
 #include "onnx/onnx.h"
 #include "runtime/passes.h"
-#include "runtime/session.h"
+#include "runtime/profile.h"
 
 #define MAX_RUNS   999
 #define MAX_VALUES 16
-#define SLOWEST    25
+#define SLOWEST    40
 
 typedef struct options {
     const char *model;
@@ -79,60 +79,55 @@ static int slower_first(const void *a, const void *b)
     return (x->seconds < y->seconds) - (x->seconds > y->seconds);
 }
 
-static double bytes_of(const clvi_shapes *shapes, const int32_t *ids, size_t n)
-{
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        if (ids[i] != CLVI_NONE && shapes->values[ids[i]].rank >= 0)
-            sum += (double)clv_tensor_count(&shapes->values[ids[i]]) *
-                   (double)clv_dtype_size(shapes->values[ids[i]].dtype);
-    return sum;
-}
-
 static void print_costs(const char *title, cost *list, size_t n, double total, double peak_rate)
 {
-    printf("\n%-34s %5s %9s %7s %9s %7s %7s\n", title, "nodes", "ms", "share", "GFLOP/s", "peak", "GB/s");
+    printf("\n%-60s %5s %9s %7s %9s %7s %7s\n", title, "steps", "ms", "share", "GFLOP/s", "peak", "GB/s");
     qsort(list, n, sizeof *list, slower_first);
     for (size_t i = 0; i < n && i < SLOWEST; i++) {
         const double rate = list[i].seconds > 0 ? 2e-9 * list[i].macs / list[i].seconds : 0;
         if (list[i].seconds > 0)
-            printf("%-34.34s %5zu %9.3f %6.1f%% %9.1f %6.1f%% %7.1f\n", list[i].name, list[i].nodes,
+            printf("%-60.60s %5zu %9.3f %6.1f%% %9.1f %6.1f%% %7.1f\n", list[i].name, list[i].nodes,
                    list[i].seconds * 1e3, 100 * list[i].seconds / total, rate, 100 * rate / peak_rate,
                    1e-9 * list[i].bytes / list[i].seconds);
     }
 }
 
-/* Per operator and per node, from `runs` profiled runs. */
-static void print_profile(const clvi_graph *graph, const clvi_session *session, const clvi_shapes *shapes, int runs,
-                          double peak_rate)
+static void add_cost(cost *to, const clvi_profile_row *row)
 {
-    cost *const node = clvi_calloc(graph->n_nodes, sizeof *node), *const op = clvi_calloc(graph->n_nodes, sizeof *op);
-    size_t n_ops = 0;
+    to->nodes++;
+    to->seconds += row->least;
+    to->macs += (double)row->macs;
+    to->bytes += (double)row->bytes;
+}
+
+/* Per kernel and per step, from the fastest run of each step. */
+static void print_profile(const clvi_session *session, double peak_rate)
+{
+    const size_t n = clvi_session_profile(session, NULL, 0);
+    clvi_profile_row *const rows = clvi_calloc(n, sizeof *rows);
+    cost *const step = clvi_calloc(n, sizeof *step), *const kernel = clvi_calloc(n, sizeof *kernel);
+    size_t kernels = 0;
     double total = 0;
-    for (size_t i = 0; i < graph->n_nodes && node && op; i++) {
-        const clvi_node *const at = graph->nodes[i];
+    (void)clvi_session_profile(session, rows, rows ? n : 0);
+    for (size_t i = 0; i < n && rows && step && kernel; i++) {
         size_t k = 0;
-        node[i] = (cost){.name = clvi_node_label(graph, at),
-                         .nodes = 1,
-                         .seconds = clvi_session_node_seconds(session, i) / runs,
-                         .macs = (double)shapes->macs[i],
-                         .bytes = bytes_of(shapes, at->in, at->n_in) + bytes_of(shapes, at->out, at->n_out)};
-        while (k < n_ops && strcmp(op[k].name, at->op_type) != 0)
+        while (k < kernels && strcmp(kernel[k].name, rows[i].kernel) != 0)
             k++;
-        if (k == n_ops)
-            op[n_ops++].name = at->op_type;
-        op[k].nodes++;
-        op[k].seconds += node[i].seconds;
-        op[k].macs += node[i].macs;
-        op[k].bytes += node[i].bytes;
-        total += node[i].seconds;
+        if (k == kernels)
+            kernel[kernels++].name = rows[i].kernel;
+        step[i].name = rows[i].nodes;
+        add_cost(&step[i], &rows[i]);
+        add_cost(&kernel[k], &rows[i]);
+        total += step[i].seconds;
     }
-    if (node && op) {
-        print_costs("operator", op, n_ops, total, peak_rate);
-        print_costs("node", node, graph->n_nodes, total, peak_rate);
+    if (rows && step && kernel) {
+        printf("sum of the steps' minima: %.3f ms\n", total * 1e3);
+        print_costs("kernel", kernel, kernels, total, peak_rate);
+        print_costs("step", step, n, total, peak_rate);
     }
-    clvi_free(node);
-    clvi_free(op);
+    clvi_free(rows);
+    clvi_free(step);
+    clvi_free(kernel);
 }
 
 static void print_result(const options *o, const clv_context *context, double *seconds, double macs, double peak_rate,
@@ -172,7 +167,7 @@ static clv_status bench(const options *o, clv_context *context, const clvi_graph
     if (st == CLV_OK)
         print_result(o, context, seconds, macs, peak_rate, clvi_session_peak_bytes(session));
     if (st == CLV_OK && o->profile)
-        print_profile(graph, session, &shapes, o->runs + 1, peak_rate);
+        print_profile(session, peak_rate);
     clvi_session_free(session);
     clvi_shapes_free(&shapes);
     return st;

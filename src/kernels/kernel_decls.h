@@ -12,6 +12,14 @@
     void function(const clvi_dwconv_plane *p, const float *x, const float *k, float *y);
 #define K_IM2COL_F32(level, function) \
     void function(const clvi_im2col *p, const float *x, size_t k0, size_t k, size_t first, size_t n, float *b);
+#define K_PIXEL_GEMM_F32(level, mr, nr, function)                                                                      \
+    void function(size_t taps, size_t depth, const float *const *rows, const float *b, float *c, size_t ldc, size_t m, \
+                  size_t n, const clvi_pixel_tile *tile);
+#define K_DWROW_F32(level, function)                                                                       \
+    void function(const clvi_dwrow *p, const float *const *x, const float *k, const float *bias, float *y, \
+                  size_t first, size_t count);
+#define K_SIGMOID_F32(level, function) void function(const float *x, float *y, size_t n, bool times_x);
+#define K_MAXROWS_F32(level, function) void function(size_t taps, const float *const *rows, float *y, size_t channels);
 #include "kernels/kernel_list.h"
 
 #endif

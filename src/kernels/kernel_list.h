@@ -3,7 +3,11 @@
  * meaning of the rows; no include guard, so that it can be read again. Order inside a slot: slowest first.
  *   K_GEMM_F32(level, mr, nr, function)
  *   K_DWCONV_F32(level, function)
- *   K_IM2COL_F32(level, function) */
+ *   K_IM2COL_F32(level, function)
+ *   K_PIXEL_GEMM_F32(level, mr, nr, function)
+ *   K_DWROW_F32(level, function)
+ *   K_SIGMOID_F32(level, function)
+ *   K_MAXROWS_F32(level, function) */
 #ifndef K_GEMM_F32
 #define K_GEMM_F32(level, mr, nr, function)
 #endif
@@ -13,10 +17,26 @@
 #ifndef K_IM2COL_F32
 #define K_IM2COL_F32(level, function)
 #endif
+#ifndef K_PIXEL_GEMM_F32
+#define K_PIXEL_GEMM_F32(level, mr, nr, function)
+#endif
+#ifndef K_DWROW_F32
+#define K_DWROW_F32(level, function)
+#endif
+#ifndef K_MAXROWS_F32
+#define K_MAXROWS_F32(level, function)
+#endif
+#ifndef K_SIGMOID_F32
+#define K_SIGMOID_F32(level, function)
+#endif
 
 K_GEMM_F32(CLVI_CPU_REF, 4, 16, clvk_gemm_f32_4x16__ref)
 K_DWCONV_F32(CLVI_CPU_REF, clvk_dwconv_f32__ref)
 K_IM2COL_F32(CLVI_CPU_REF, clvk_im2col_f32__ref)
+K_PIXEL_GEMM_F32(CLVI_CPU_REF, 4, 16, clvk_pixel_gemm_f32_4x16__ref)
+K_DWROW_F32(CLVI_CPU_REF, clvk_dwrow_f32__ref)
+K_SIGMOID_F32(CLVI_CPU_REF, clvk_sigmoid_f32__ref)
+K_MAXROWS_F32(CLVI_CPU_REF, clvk_maxrows_f32__ref)
 #if defined(__x86_64__)
 K_GEMM_F32(CLVI_CPU_AVX2, 6, 16, clvk_gemm_f32_6x16__avx2)
 K_GEMM_F32(CLVI_CPU_AVX512, 14, 32, clvk_gemm_f32_14x32__avx512)
@@ -24,8 +44,20 @@ K_DWCONV_F32(CLVI_CPU_AVX2, clvk_dwconv_f32__avx2)
 K_DWCONV_F32(CLVI_CPU_AVX512, clvk_dwconv_f32__avx512)
 K_IM2COL_F32(CLVI_CPU_AVX2, clvk_im2col_f32__avx2)
 K_IM2COL_F32(CLVI_CPU_AVX512, clvk_im2col_f32__avx512)
+K_PIXEL_GEMM_F32(CLVI_CPU_AVX2, 6, 16, clvk_pixel_gemm_f32_6x16__avx2)
+K_PIXEL_GEMM_F32(CLVI_CPU_AVX512, 12, 32, clvk_pixel_gemm_f32_12x32__avx512)
+K_DWROW_F32(CLVI_CPU_AVX2, clvk_dwrow_f32__avx2)
+K_DWROW_F32(CLVI_CPU_AVX512, clvk_dwrow_f32__avx512)
+K_SIGMOID_F32(CLVI_CPU_AVX2, clvk_sigmoid_f32__avx2)
+K_SIGMOID_F32(CLVI_CPU_AVX512, clvk_sigmoid_f32__avx512)
+K_MAXROWS_F32(CLVI_CPU_AVX2, clvk_maxrows_f32__avx2)
+K_MAXROWS_F32(CLVI_CPU_AVX512, clvk_maxrows_f32__avx512)
 #endif
 
 #undef K_GEMM_F32
 #undef K_DWCONV_F32
 #undef K_IM2COL_F32
+#undef K_PIXEL_GEMM_F32
+#undef K_DWROW_F32
+#undef K_SIGMOID_F32
+#undef K_MAXROWS_F32

@@ -22,6 +22,18 @@ clvi_kernels clvi_kernels_for(clvi_cpu level)
 #define K_IM2COL_F32(row, function) \
     if (allowed(row, level))        \
         t.im2col_f32 = function;
+#define K_PIXEL_GEMM_F32(row, rows, columns, function) \
+    if (allowed(row, level))                           \
+        t.pixel_gemm_f32 = (clvi_pixel_gemm_f32){.run = function, .mr = rows, .nr = columns};
+#define K_DWROW_F32(row, function) \
+    if (allowed(row, level))       \
+        t.dwrow_f32 = function;
+#define K_SIGMOID_F32(row, function) \
+    if (allowed(row, level))         \
+        t.sigmoid_f32 = function;
+#define K_MAXROWS_F32(row, function) \
+    if (allowed(row, level))         \
+        t.maxrows_f32 = function;
 #include "kernels/kernel_list.h"
     return t;
 }

@@ -53,6 +53,52 @@ typedef struct clvi_im2col {
 typedef void (*clvi_im2col_f32_fn)(const clvi_im2col *p, const float *x, size_t k0, size_t k, size_t first, size_t n,
                                    float *b);
 
+/* --- channels last -------------------------------------------------------------------------------------------------
+ * A pixel is a row of channels; pixels of an image row stand a constant number of floats apart. */
+
+/* What happens to a finished tile of C before it is stored: bias, then add, then the clamp (NaN stays NaN). */
+typedef struct clvi_pixel_tile {
+    const float *bias; /* [n] one a column, or NULL */
+    const float *add;  /* [m] rows of n, add_ld apart (the shortcut of a residual block), or NULL; may be C itself */
+    size_t add_ld;
+    float lo, hi;
+    const float *next; /* what will be read soon: taps * depth cache lines from here are fetched, one a step, into L2;
+                          or NULL. Never read: it may end before */
+} clvi_pixel_tile;
+
+/* One tile of a convolution over pixels:
+ *   C[i, j] = sum_{t < taps, k < depth} rows[t * mr + i][k] * b[(t * depth + k) * nr + j],  i < m <= mr, j < n <= nr
+ * rows: [taps][mr] pointers to `depth` floats, entries from m on are not read; b: zero-padded to nr; C: row stride ldc,
+ * only m x n elements are touched. Each sum runs over (t, k) in order. */
+typedef void (*clvi_pixel_gemm_f32_fn)(size_t taps, size_t depth, const float *const *rows, const float *b, float *c,
+                                       size_t ldc, size_t m, size_t n, const clvi_pixel_tile *tile);
+
+typedef struct clvi_pixel_gemm_f32 {
+    clvi_pixel_gemm_f32_fn run;
+    size_t mr, nr;
+} clvi_pixel_gemm_f32;
+
+/* A part of one output row of a depthwise convolution, channels last:
+ *   y[q, ch] = clamp(bias[ch] + sum_{i<kh, j<kw} k[(i*kw + j) * k_ld + ch] * x[i][(q*sw + j*dw - pl) * x_ld + ch])
+ * for first <= q < first + count and ch < channels. x[i] is an input row of w pixels or NULL: a row of zeros; columns
+ * outside [0, w) count as zero too. y begins at pixel `first`. */
+typedef struct clvi_dwrow {
+    size_t channels, w, kh, kw, sw, dw, x_ld, y_ld, k_ld;
+    ptrdiff_t pl;
+    float lo, hi;
+} clvi_dwrow;
+
+typedef void (*clvi_dwrow_f32_fn)(const clvi_dwrow *p, const float *const *x, const float *k, const float *bias,
+                                  float *y, size_t first, size_t count);
+
+/* y[ch] = the greatest of rows[t][ch], t < taps, for ch < channels; NaN wins; -INFINITY when taps is 0. */
+typedef void (*clvi_maxrows_f32_fn)(size_t taps, const float *const *rows, float *y, size_t channels);
+
+/* y[i] = s(x[i]), or x[i] s(x[i]) (SiLU), with s(v) = 1 / (1 + exp(-v)). y may be x. Within CLVK_SIGMOID_ERROR of the
+ * exact value, relative, where that is a normal number; NaN stays NaN. */
+#define CLVK_SIGMOID_ERROR 1e-6
+typedef void (*clvi_sigmoid_f32_fn)(const float *x, float *y, size_t n, bool times_x);
+
 /* The specification of a whole convolution, for tests: double sums, plain loops.
  *   y[n, o, r, q] = bias[o] + sum_{c,i,j} w[o, c, i, j] * x[n, g*cg + c, r*sh + i*dh - pt, q*sw + j*dw - pl]
  * with cg = c / groups and g the group of o; magnitude (may be NULL) receives the same sum of absolute values, which
@@ -69,6 +115,10 @@ typedef struct clvi_kernels {
     clvi_gemm_f32 gemm_f32;
     clvi_dwconv_f32_fn dwconv_f32;
     clvi_im2col_f32_fn im2col_f32;
+    clvi_pixel_gemm_f32 pixel_gemm_f32;
+    clvi_dwrow_f32_fn dwrow_f32;
+    clvi_sigmoid_f32_fn sigmoid_f32;
+    clvi_maxrows_f32_fn maxrows_f32;
     /* The elementwise and reduction kernels of kernel_list.h follow here as they are added. */
 } clvi_kernels;
 

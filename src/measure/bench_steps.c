@@ -6,52 +6,37 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "runtime/profile.h"
 
 /* --- collecting ------------------------------------------------------------------------------------------------- */
 
-static double bytes_of(const clvi_shapes *shapes, const int32_t *ids, size_t n)
-{
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        if (ids[i] != CLVI_NONE && shapes->values[ids[i]].rank >= 0)
-            sum += (double)clv_tensor_count(&shapes->values[ids[i]]) *
-                   (double)clv_dtype_size(shapes->values[ids[i]].dtype);
-    return sum;
-}
-
-/* One step for each node that took time. */
-static size_t steps_of_nodes(clvi_bench_step *steps, const clvi_bench_job *job, const clvi_shapes *shapes, double runs)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < job->graph->n_nodes; i++) {
-        const clvi_node *const node = job->graph->nodes[i];
-        const double seconds = clvi_session_node_seconds(job->session, i) / runs;
-        if (seconds > 0)
-            steps[n++] = (clvi_bench_step){.nodes = clvi_node_label(job->graph, node),
-                                           .kernel = node->op_type,
-                                           .seconds = seconds,
-                                           .macs = (double)shapes->macs[i],
-                                           .bytes = bytes_of(shapes, node->in, node->n_in) +
-                                                    bytes_of(shapes, node->out, node->n_out)};
-    }
-    return n;
-}
-
 clv_status clvi_bench_steps(clvi_bench_step **steps, size_t *n, clvi_bench_job *job, int64_t runs, clv_error *err)
 {
-    clvi_shapes shapes = {0};
     clvi_times times = {0};
+    clvi_profile_row *rows = NULL;
+    size_t count = 0;
     *n = 0;
-    *steps = clvi_calloc(job->graph->n_nodes, sizeof **steps);
-    clv_status st = *steps ? clvi_bench_job_start(job, true, err)
-                           : FAIL(err, CLV_ERR_NOMEM, "profile of %zu nodes", job->graph->n_nodes);
+    *steps = NULL;
+    clv_status st = clvi_bench_job_start(job, true, err);
     if (st == CLV_OK)
         st = clvi_bench_job_time(job, runs, 0, &times, err);
+    if (st == CLV_OK) {
+        count = clvi_session_profile(job->session, NULL, 0);
+        rows = clvi_calloc(count, sizeof *rows);
+        *steps = clvi_calloc(count, sizeof **steps);
+        if (!rows || !*steps)
+            st = FAIL(err, CLV_ERR_NOMEM, "profile of %zu steps", count);
+    }
     if (st == CLV_OK)
-        st = clvi_shapes_infer(&shapes, job->graph, job->inputs, job->graph->n_inputs, err);
-    if (st == CLV_OK)
-        *n = steps_of_nodes(*steps, job, &shapes, (double)times.n + 1); /* and the first run */
-    clvi_shapes_free(&shapes);
+        (void)clvi_session_profile(job->session, rows, count);
+    for (size_t i = 0; i < count && st == CLV_OK; i++)
+        if (rows[i].seconds > 0)
+            (*steps)[(*n)++] = (clvi_bench_step){.nodes = rows[i].nodes,
+                                                 .kernel = rows[i].kernel,
+                                                 .seconds = rows[i].seconds / (double)rows[i].runs,
+                                                 .macs = (double)rows[i].macs,
+                                                 .bytes = (double)rows[i].bytes};
+    clvi_free(rows);
     clvi_times_free(&times);
     return st;
 }

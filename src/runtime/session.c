@@ -2,6 +2,7 @@
 #include "runtime/session.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/infer.h"
@@ -101,6 +102,33 @@ static clv_status convert_constants(clvi_session *session, clv_error *err)
     return clvi_infer_constants(session->base.graph, session->arena, constants, err);
 }
 
+/* CLEAVE_FUSE names what may be fused: "none", or names separated by commas. */
+static clv_status choose_fuse(clvi_session *session, const clvi_session_opts *opts, clv_error *err)
+{
+    static const char *const names[] = {"layout", "epilogue", "separable", "inverted"};
+    const char *text = getenv("CLEAVE_FUSE");
+    unsigned on = CLVI_FUSE_ALL;
+    if (text && *text) {
+        on = 0;
+        for (const char *at = text; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+            const size_t length = strcspn(at, ",");
+            size_t i = 0;
+            while (i < sizeof names / sizeof *names &&
+                   (strlen(names[i]) != length || strncmp(at, names[i], length) != 0))
+                i++;
+            if (i < sizeof names / sizeof *names)
+                on |= 1u << i;
+            else if (strcmp(text, "none") != 0)
+                return FAIL(
+                    err, CLV_ERR_ARG,
+                    "CLEAVE_FUSE is \"%s\", \"none\" or a list of layout, epilogue, separable, inverted was expected",
+                    text);
+        }
+    }
+    session->base.fuse = (on & ~(opts ? opts->dont_fuse : 0u)) | (opts && opts->fuse_always ? CLVI_FUSE_ALWAYS : 0u);
+    return CLV_OK;
+}
+
 /* --- life ------------------------------------------------------------------------------------------------------ */
 
 clv_status clvi_session_create(clvi_session **out, const clvi_graph *graph, const clvi_session_opts *opts,
@@ -116,7 +144,8 @@ clv_status clvi_session_create(clvi_session **out, const clvi_graph *graph, cons
     session->kernels = clvi_kernels_for(context ? context->cpu : clvi_cpu_detect());
     session->base = (clvi_plan_base){.graph = graph, .context = context, .kernels = &session->kernels};
     if ((st = set_fetches(session, opts, err)) != CLV_OK || (st = find_wanted(session, err)) != CLV_OK ||
-        (st = check_supported(session, err)) != CLV_OK || (st = convert_constants(session, err)) != CLV_OK)
+        (st = choose_fuse(session, opts, err)) != CLV_OK || (st = check_supported(session, err)) != CLV_OK ||
+        (st = convert_constants(session, err)) != CLV_OK)
         goto out;
     if (opts && opts->profile &&
         !(session->node_seconds = clvi_arena_calloc(session->arena, graph->n_nodes, sizeof *session->node_seconds))) {
@@ -226,4 +255,12 @@ size_t clvi_session_peak_bytes(const clvi_session *session)
 double clvi_session_node_seconds(const clvi_session *session, size_t node)
 {
     return session->node_seconds && node < session->base.graph->n_nodes ? session->node_seconds[node] : 0;
+}
+
+size_t clvi_session_profile(const clvi_session *session, clvi_profile_row *rows, size_t max)
+{
+    const clvi_plan *const plan = session->plans[0];
+    for (size_t s = 0; plan && s < plan->n_steps && s < max; s++)
+        rows[s] = plan->steps[s].profile;
+    return plan ? plan->n_steps : 0;
 }

@@ -8,10 +8,23 @@
 
 typedef struct clvi_session clvi_session;
 
+/* What a plan may do beyond running node by node; each can be switched off to measure or to compare. */
+typedef enum clvi_fuse {
+    CLVI_FUSE_LAYOUT = 1,    /* convolutions and what follows them channels last; the others need it */
+    CLVI_FUSE_EPILOGUE = 2,  /* residual addition and clamp in the step that makes the tensor */
+    CLVI_FUSE_SEPARABLE = 4, /* depthwise and the pointwise layer behind it as one step */
+    CLVI_FUSE_INVERTED = 8,  /* pointwise, depthwise, pointwise as one step; needs the two before */
+    CLVI_FUSE_ALL = 15,
+    CLVI_FUSE_ALWAYS = 16 /* also where it is not expected to pay */
+} clvi_fuse;
+
 typedef struct clvi_session_opts {
     const int32_t *fetch; /* value ids wanted; NULL: the graph's outputs. Nodes that no fetch needs are not run. */
     size_t n_fetch;
-    bool profile; /* keep the time of every node */
+    bool profile;       /* keep the time of every node and step (runtime/profile.h) */
+    unsigned dont_fuse; /* clvi_fuse bits that are switched off, besides those that CLEAVE_FUSE leaves out: a list of
+                           "layout", "epilogue", "separable", "inverted" separated by commas, or "none" */
+    bool fuse_always;   /* wherever a fusion is possible, not only where it is expected to pay: for tests */
 } clvi_session_opts;
 
 /* The session borrows graph and context, both must outlive it and graph must not change. The plan is made at the first
@@ -28,7 +41,8 @@ clv_status clvi_session_run(clvi_session *session, const clv_tensor *inputs, siz
 
 size_t clvi_session_peak_bytes(const clvi_session *session); /* activations of the current plan */
 
-/* Seconds spent in node i of the graph since creation; 0 without profile. */
+/* Seconds spent in node i of the graph since creation; 0 without profile. A fused step counts for its last convolution.
+ */
 double clvi_session_node_seconds(const clvi_session *session, size_t node);
 
 /* --- shapes without running ------------------------------------------------------------------------------------- */

@@ -50,6 +50,10 @@ bool check_near(float got, double want, double magnitude, size_t steps);
 bool check_gemm(const char *name, uint64_t seed, clvi_gemm_f32_fn run, size_t mr, size_t nr);
 bool check_dwconv(const char *name, uint64_t seed, clvi_dwconv_f32_fn run);
 bool check_im2col(const char *name, uint64_t seed, clvi_im2col_f32_fn run);
+bool check_pixel_gemm(const char *name, uint64_t seed, clvi_pixel_gemm_f32_fn run, size_t mr, size_t nr);
+bool check_dwrow(const char *name, uint64_t seed, clvi_dwrow_f32_fn run);
+bool check_maxrows(const char *name, uint64_t seed, clvi_maxrows_f32_fn run);
+bool check_sigmoid(const char *name, uint64_t seed, clvi_sigmoid_f32_fn run);
 
 /* Broken kernels that must fail and odd ones that must pass. */
 bool check_mutants(uint64_t seed);

@@ -187,12 +187,91 @@ static void writes_past_panel(COL_ARGS)
     b[panels(p, n) * k * p->nr] = 0.0f;
 }
 
+#define PIXEL_ARGS                                                                                                 \
+    size_t taps, size_t depth, const float *const *rows, const float *b, float *c, size_t ldc, size_t m, size_t n, \
+        const clvi_pixel_tile *tile
+
+static void adds_after_clamp(PIXEL_ARGS)
+{
+    clvi_pixel_tile t = *tile;
+    t.add = NULL;
+    clvk_pixel_gemm_f32_4x16__ref(taps, depth, rows, b, c, ldc, m, n, &t);
+    for (size_t i = 0; i < m && tile->add && tile->add != c; i++)
+        for (size_t j = 0; j < n; j++)
+            c[i * ldc + j] += tile->add[i * tile->add_ld + j];
+}
+
+static void drops_last_tap(PIXEL_ARGS)
+{
+    clvk_pixel_gemm_f32_4x16__ref(taps > 1 ? taps - 1 : taps, depth, rows, b, c, ldc, m, n, tile);
+}
+
+static void bias_of_first_column(PIXEL_ARGS)
+{
+    clvk_pixel_gemm_f32_4x16__ref(taps, depth, rows, b, c, ldc, m, n, tile);
+    for (size_t i = 0; i < m && tile->bias && n > 1; i++)
+        c[i * ldc + 1] += tile->bias[0] - tile->bias[1];
+}
+
+static void reads_past_pixel(PIXEL_ARGS)
+{
+    for (size_t i = 0; i < m; i++) {
+        volatile const float *past = rows[i] + depth;
+        (void)*past;
+    }
+    clvk_pixel_gemm_f32_4x16__ref(taps, depth, rows, b, c, ldc, m, n, tile);
+}
+
+#define ROW_ARGS \
+    const clvi_dwrow *p, const float *const *x, const float *k, const float *bias, float *y, size_t first, size_t count
+
+static void wraps_columns(ROW_ARGS)
+{
+    clvi_dwrow q = *p;
+    q.pl = p->pl > 0 ? p->pl - 1 : p->pl;
+    clvk_dwrow_f32__ref(&q, x, k, bias, y, first, count);
+}
+
+static void starts_at_zero(ROW_ARGS)
+{
+    (void)first;
+    clvk_dwrow_f32__ref(p, x, k, bias, y, 0, count);
+}
+
+static void writes_between_pixels(ROW_ARGS)
+{
+    clvk_dwrow_f32__ref(p, x, k, bias, y, first, count);
+    if (count > 1 && p->y_ld > p->channels)
+        y[p->channels] = 0.0f;
+}
+
+static void inexact_logistic(const float *x, float *y, size_t n, bool times_x)
+{
+    clvk_sigmoid_f32__ref(x, y, n, times_x);
+    for (size_t i = 0; i < n; i++)
+        y[i] *= 1.000004f;
+}
+
+static void loses_nan(size_t taps, const float *const *rows, float *y, size_t channels)
+{
+    for (size_t ch = 0; ch < channels; ch++) {
+        float top = -INFINITY;
+        for (size_t t = 0; t < taps; t++)
+            top = rows[t][ch] > top ? rows[t][ch] : top;
+        y[ch] = top;
+    }
+}
+
 typedef struct mutant {
     const char *name;
     bool legal;
     clvi_gemm_f32_fn gemm;
     clvi_dwconv_f32_fn dwconv;
     clvi_im2col_f32_fn im2col;
+    clvi_pixel_gemm_f32_fn pixel_gemm;
+    clvi_dwrow_f32_fn dwrow;
+    clvi_sigmoid_f32_fn sigmoid;
+    clvi_maxrows_f32_fn maxrows;
 } mutant;
 
 #define GEMM(function)                      \
@@ -206,6 +285,15 @@ typedef struct mutant {
 #define COL(function)                         \
     {                                         \
         .name = #function, .im2col = function \
+    }
+
+#define PIXEL(function)                           \
+    {                                             \
+        .name = #function, .pixel_gemm = function \
+    }
+#define ROW(function)                        \
+    {                                        \
+        .name = #function, .dwrow = function \
     }
 
 static const mutant mutants[] = {
@@ -229,12 +317,29 @@ static const mutant mutants[] = {
     COL(repeats_first_panel),
     COL(ignores_k0),
     COL(writes_past_panel),
+    PIXEL(adds_after_clamp),
+    PIXEL(drops_last_tap),
+    PIXEL(bias_of_first_column),
+    PIXEL(reads_past_pixel),
+    ROW(wraps_columns),
+    ROW(starts_at_zero),
+    ROW(writes_between_pixels),
+    {.name = "inexact_logistic", .sigmoid = inexact_logistic},
+    {.name = "loses_nan", .maxrows = loses_nan},
 };
 
 static bool passes(const mutant *m, uint64_t seed)
 {
     if (m->gemm)
         return check_gemm(m->name, seed, m->gemm, MR, NR);
+    if (m->pixel_gemm)
+        return check_pixel_gemm(m->name, seed, m->pixel_gemm, MR, NR);
+    if (m->dwrow)
+        return check_dwrow(m->name, seed, m->dwrow);
+    if (m->maxrows)
+        return check_maxrows(m->name, seed, m->maxrows);
+    if (m->sigmoid)
+        return check_sigmoid(m->name, seed, m->sigmoid);
     return m->dwconv ? check_dwconv(m->name, seed, m->dwconv) : check_im2col(m->name, seed, m->im2col);
 }
 

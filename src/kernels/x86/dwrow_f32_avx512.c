@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dwrow_f32, AVX-512: 16 channels x up to 4 pixels of one output row.
+ *
+ * Pixels whose window lies inside the row are computed 4 at a time: a window row's weights are loaded once for them,
+ * and with stride 1 and 2 a pixel of the input is loaded once for all of them. Windows 3 and 5 wide are compiled with
+ * their size known. Others and the row's ends take one pixel at a time, 64 channels at once. Each sum runs over (i, j)
+ * in order, so an element's bits do not depend on where a row is cut.
+ *
+ * Reference: ref/dwrow_f32_ref.c.   Measured: docs/perf.md */
+#include <immintrin.h>
+
+#include "kernels/kernel_decls.h"
+
+#define LANES  16
+#define PIXELS 4
+#define WIDE   4 /* vectors of channels where pixels are taken singly */
+#define INLINE static inline __attribute__((always_inline))
+
+typedef __m512 vec;
+typedef __mmask16 lanes;
+
+INLINE lanes lanes_below(size_t n)
+{
+    return n < LANES ? (lanes)((1u << n) - 1) : (lanes)0xffff;
+}
+
+INLINE vec load(const float *x, lanes mask)
+{
+    return _mm512_maskz_loadu_ps(mask, x);
+}
+
+INLINE void store(float *y, lanes mask, vec v)
+{
+    _mm512_mask_storeu_ps(y, mask, v);
+}
+
+INLINE vec clamp(vec v, const clvi_dwrow *p)
+{
+    /* max and min return their second operand when one is NaN */
+    return _mm512_min_ps(_mm512_set1_ps(p->hi), _mm512_max_ps(_mm512_set1_ps(p->lo), v));
+}
+
+/* `pixels` outputs from q on, all of whose windows lie inside the row; kw, sw and pixels are known when this is
+ * compiled, dw is 1. */
+INLINE void inner(const clvi_dwrow *p, const float *const *x, const float *k, const float *bias, float *y, size_t q,
+                  const size_t kw, const size_t sw, const size_t pixels)
+{
+    const ptrdiff_t from = ((ptrdiff_t)(q * sw) - p->pl) * (ptrdiff_t)p->x_ld;
+    for (size_t ch = 0; ch < p->channels; ch += LANES) {
+        const lanes mask = lanes_below(p->channels - ch);
+        vec sum[PIXELS];
+        const vec start = bias ? load(bias + ch, mask) : _mm512_setzero_ps();
+#pragma GCC unroll 4
+        for (size_t s = 0; s < pixels; s++)
+            sum[s] = start;
+        for (size_t i = 0; i < p->kh; i++) {
+            if (!x[i])
+                continue;
+            const float *const row = x[i] + from + ch, *const weights = k + i * kw * p->k_ld + ch;
+            vec w[5];
+#pragma GCC unroll 5
+            for (size_t j = 0; j < kw; j++)
+                w[j] = load(weights + j * p->k_ld, mask);
+#pragma GCC unroll 12
+            for (size_t t = 0; t < (pixels - 1) * sw + kw; t++) {
+                const vec v = load(row + t * p->x_ld, mask);
+#pragma GCC unroll 4
+                for (size_t s = 0; s < pixels; s++)
+                    if (t >= s * sw && t - s * sw < kw)
+                        sum[s] = _mm512_fmadd_ps(w[t - s * sw], v, sum[s]);
+            }
+        }
+#pragma GCC unroll 4
+        for (size_t s = 0; s < pixels; s++)
+            store(y + s * p->y_ld + ch, mask, clamp(sum[s], p));
+    }
+}
+
+/* One output, any window. */
+static void single(const clvi_dwrow *p, const float *const *x, const float *k, const float *bias, float *y, size_t q)
+{
+    const ptrdiff_t from = (ptrdiff_t)(q * p->sw) - p->pl;
+    size_t j0 = 0, j1 = p->kw;
+    while (j0 < j1 && from + (ptrdiff_t)(j0 * p->dw) < 0)
+        j0++;
+    while (j1 > j0 && from + (ptrdiff_t)((j1 - 1) * p->dw) >= (ptrdiff_t)p->w)
+        j1--;
+    for (size_t ch = 0; ch < p->channels; ch += WIDE * LANES) {
+        lanes mask[WIDE];
+        vec sum[WIDE];
+#pragma GCC unroll 4
+        for (size_t v = 0; v < WIDE; v++) {
+            mask[v] = lanes_below(ch + v * LANES < p->channels ? p->channels - ch - v * LANES : 0);
+            sum[v] = bias ? load(bias + ch + v * LANES, mask[v]) : _mm512_setzero_ps();
+        }
+        for (size_t i = 0; i < p->kh; i++) {
+            for (size_t j = j0; j < j1 && x[i]; j++) {
+                const float *const at = x[i] + (from + (ptrdiff_t)(j * p->dw)) * (ptrdiff_t)p->x_ld + ch;
+                const float *const w = k + (i * p->kw + j) * p->k_ld + ch;
+#pragma GCC unroll 4
+                for (size_t v = 0; v < WIDE; v++)
+                    sum[v] = _mm512_fmadd_ps(load(w + v * LANES, mask[v]), load(at + v * LANES, mask[v]), sum[v]);
+            }
+        }
+#pragma GCC unroll 4
+        for (size_t v = 0; v < WIDE; v++)
+            store(y + ch + v * LANES, mask[v], clamp(sum[v], p));
+    }
+}
+
+INLINE void row(const clvi_dwrow *p, const float *const *x, const float *k, const float *bias, float *y, size_t first,
+                size_t count, const size_t kw, const size_t sw)
+{
+    const size_t end = first + count;
+    size_t q = first;
+    while (q < end) {
+        const ptrdiff_t from = (ptrdiff_t)(q * sw) - p->pl, to = from + (ptrdiff_t)((PIXELS - 1) * sw + kw);
+        const bool begun = kw > 0 && from >= 0;
+        if (begun && q + PIXELS <= end && to <= (ptrdiff_t)p->w) {
+            inner(p, x, k, bias, y, q, kw, sw, PIXELS);
+            q += PIXELS;
+            y += PIXELS * p->y_ld;
+        } else if (begun && q + 2 <= end && to <= (ptrdiff_t)(p->w + 2 * sw)) {
+            inner(p, x, k, bias, y, q, kw, sw, 2);
+            q += 2;
+            y += 2 * p->y_ld;
+        } else {
+            single(p, x, k, bias, y, q);
+            q++;
+            y += p->y_ld;
+        }
+    }
+}
+
+void clvk_dwrow_f32__avx512(const clvi_dwrow *p, const float *const *x, const float *k, const float *bias, float *y,
+                            size_t first, size_t count)
+{
+    const bool dense = p->dw == 1;
+    if (dense && p->kw == 3 && p->sw == 1)
+        row(p, x, k, bias, y, first, count, 3, 1);
+    else if (dense && p->kw == 3 && p->sw == 2)
+        row(p, x, k, bias, y, first, count, 3, 2);
+    else if (dense && p->kw == 5 && p->sw == 1)
+        row(p, x, k, bias, y, first, count, 5, 1);
+    else if (dense && p->kw == 5 && p->sw == 2)
+        row(p, x, k, bias, y, first, count, 5, 2);
+    else
+        for (size_t q = first; q < first + count; q++, y += p->y_ld)
+            single(p, x, k, bias, y, q);
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Convolution, channels last. Output pixels are cut into tiles; a tile's rows of A are pointers to input pixels, a tap
+ * of the window after the other, so nothing is copied; a tap outside the image points to zeros. Weights are packed
+ * [panel of nr filters][tap][channel][nr]. Where the channels of a window row follow each other without a gap and the
+ * whole tile lies inside the image, a window row is taken as one tap: the same sums in the same order, fewer pointers.
+ *
+ * A task is a range of panels times a range of tiles. It takes the tiles in blocks whose pixels stay in L2, and for
+ * each block panel after panel: while the tiles of one panel are computed the next one's weights are fetched, because
+ * between two inferences a network's weights leave L2. */
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/size.h"
+#include "ops/conv_product.h"
+#include "ops/pixels.h"
+
+#define MAX_MR      16
+#define BLOCK_BYTES (256u << 10) /* of input pixels that a task keeps coming back to */
+#define BLOCK_TILES 16
+#define LINE        16 /* floats of a cache line */
+
+bool clvi_pixel_is_depthwise(const clvi_conv_shape *s)
+{
+    return s->groups == s->c && s->groups > 1;
+}
+
+bool clvi_pixel_is_pointwise(const clvi_conv_shape *s)
+{
+    return s->groups == 1 && s->kh == 1 && s->kw == 1 && s->sh == 1 && s->sw == 1 && s->pt == 0 && s->pl == 0 &&
+           s->pb == 0 && s->pr == 0;
+}
+
+bool clvi_pixel_conv_fits(const clvi_conv_shape *s)
+{
+    if (s->rank != 4 || s->kh > CLVI_PIXEL_WINDOW || s->kw > CLVI_PIXEL_WINDOW || s->n < 1 || s->oh < 1 || s->ow < 1 ||
+        s->c < 1 || s->o < 1)
+        return false;
+    return s->groups == 1 || (clvi_pixel_is_depthwise(s) && s->o == s->c);
+}
+
+typedef struct conv_run {
+    const clvi_pixel_step *step;
+    const float *zeros;
+    size_t taps, depth, pixels, tiles, panels, panel_floats;
+    size_t panel_blocks, tile_blocks; /* tasks */
+    size_t block;                     /* tiles that a panel is used for before the next one */
+    size_t tile_rows, rows_bytes;     /* pointers of a tile; bytes of the pointers of one worker */
+} conv_run;
+
+static size_t ceil_div(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static conv_run plan_run(const clvi_pixel_step *step)
+{
+    const clvi_conv_shape *s = &step->conv.shape;
+    const clvi_pixel_gemm_f32 *gemm = &step->kernels->pixel_gemm_f32;
+    const size_t threads = (size_t)clvi_pool_threads(step->pool);
+    conv_run run = {.step = step, .taps = (size_t)(s->kh * s->kw), .depth = (size_t)s->c};
+    run.pixels = (size_t)(s->n * s->oh * s->ow);
+    run.tiles = clvi_panel_count(run.pixels, gemm->mr);
+    run.panels = ceil_div((size_t)s->o, gemm->nr);
+    run.panel_floats = run.taps * run.depth * gemm->nr;
+    run.zeros = step->conv.weights ? step->conv.weights + run.panels * run.panel_floats : NULL;
+    run.panel_blocks = run.tile_blocks = 1;
+    if (threads > 1) {
+        const size_t wanted = 4 * threads;
+        run.tile_blocks = clvi_min_size(run.tiles / 4 + 1, wanted);
+        if (run.tile_blocks < wanted)
+            run.panel_blocks = clvi_min_size(run.panels, ceil_div(wanted, run.tile_blocks));
+    }
+    const size_t tile_bytes = gemm->mr * (size_t)(s->sh * s->sw) * run.depth * sizeof(float);
+    run.block = clvi_min_size(BLOCK_TILES, clvi_max_size(1, BLOCK_BYTES / tile_bytes));
+    run.tile_rows = run.taps * gemm->mr;
+    run.rows_bytes = clvi_round_up(run.block * run.tile_rows * sizeof(float *), CLV_ALIGN);
+    return run;
+}
+
+static size_t part_begin(size_t n, size_t parts, size_t i)
+{
+    return n / parts * i + clvi_min_size(i, n % parts);
+}
+
+/* Are the window rows of pixels [q, q + m) of output row r whole, and each one run of floats? */
+static bool can_merge(const clvi_pixel_step *step, size_t r, size_t q, size_t m)
+{
+    const clvi_conv_shape *s = &step->conv.shape;
+    const ptrdiff_t row = (ptrdiff_t)(r * (size_t)s->sh) - s->pt, column = (ptrdiff_t)(q * (size_t)s->sw) - s->pl;
+    return s->kw > 1 && s->dw == 1 && step->x.ld == step->x.c && q + m <= (size_t)s->ow && row >= 0 &&
+           row + (s->kh - 1) * s->dh < s->h && column >= 0 && column + (ptrdiff_t)(m - 1) * s->sw + s->kw <= s->w;
+}
+
+/* Row pointers of one output pixel: rows[tap * mr]. */
+static void point_pixel(const conv_run *run, size_t image, size_t r, size_t q, const float **rows)
+{
+    const clvi_conv_shape *s = &run->step->conv.shape;
+    const clvi_pixels *x = &run->step->x;
+    const size_t mr = run->step->kernels->pixel_gemm_f32.mr;
+    const float *const base = x->data + image * x->h * x->w * x->ld;
+    const ptrdiff_t column = (ptrdiff_t)(q * (size_t)s->sw) - s->pl;
+    for (int64_t a = 0; a < s->kh; a++) {
+        const ptrdiff_t row = (ptrdiff_t)(r * (size_t)s->sh) + a * s->dh - s->pt;
+        for (int64_t b = 0; b < s->kw; b++, rows += mr) {
+            const ptrdiff_t at = column + b * s->dw;
+            *rows = row >= 0 && row < s->h && at >= 0 && at < s->w ? base + (row * s->w + at) * (ptrdiff_t)x->ld
+                                                                   : run->zeros;
+        }
+    }
+}
+
+/* Pointers for output pixels [first, first + m): rows[tap][i]. Returns whether window rows were merged into one tap. */
+static bool point(const conv_run *run, size_t first, size_t m, const float **rows)
+{
+    const clvi_conv_shape *s = &run->step->conv.shape;
+    const clvi_pixels *x = &run->step->x;
+    const size_t mr = run->step->kernels->pixel_gemm_f32.mr, oh = (size_t)s->oh, ow = (size_t)s->ow;
+    size_t q = first % ow, r = first / ow % oh, image = first / ow / oh;
+    if (can_merge(run->step, r, q, m)) {
+        const size_t row = r * (size_t)s->sh - (size_t)s->pt, column = q * (size_t)s->sw - (size_t)s->pl;
+        const float *at = x->data + ((image * x->h + row) * x->w + column) * x->ld;
+        for (int64_t a = 0; a < s->kh; a++, at += (size_t)s->dh * x->w * x->ld, rows += mr)
+            for (size_t i = 0; i < m; i++)
+                rows[i] = at + i * (size_t)s->sw * x->ld;
+        return true;
+    }
+    for (size_t i = 0; i < m; i++) {
+        point_pixel(run, image, r, q, rows + i);
+        if (++q == ow) {
+            q = 0;
+            if (++r == oh) {
+                r = 0;
+                image++;
+            }
+        }
+    }
+    return false;
+}
+
+static void conv_tile(const conv_run *run, size_t tile, size_t panel, bool merged, const float *const *rows,
+                      const float *next)
+{
+    const clvi_pixel_step *step = run->step;
+    const clvi_pixel_conv *conv = &step->conv;
+    const clvi_pixel_gemm_f32 *gemm = &step->kernels->pixel_gemm_f32;
+    const size_t o = (size_t)conv->shape.o, kw = (size_t)conv->shape.kw, column = panel * gemm->nr;
+    const size_t first = clvi_panel_begin(run->pixels, gemm->mr, tile);
+    const size_t m = clvi_panel_begin(run->pixels, gemm->mr, tile + 1) - first;
+    const clvi_pixel_tile end = {.bias = conv->bias ? conv->bias + column : NULL,
+                                 .add = step->add.data ? step->add.data + first * step->add.ld + column : NULL,
+                                 .add_ld = step->add.ld,
+                                 .lo = conv->lo,
+                                 .hi = conv->hi,
+                                 .next = next};
+    gemm->run(merged ? run->taps / kw : run->taps, merged ? run->depth * kw : run->depth, rows,
+              conv->weights + panel * run->panel_floats, step->y.data + first * step->y.ld + column, step->y.ld, m,
+              clvi_min_size(gemm->nr, o - column), &end);
+}
+
+/* Tiles [tile0, tile1) times panels [panel0, panel1). */
+static void conv_block(const conv_run *run, size_t tile0, size_t tile1, size_t panel0, size_t panel1,
+                       const float **rows)
+{
+    const size_t mr = run->step->kernels->pixel_gemm_f32.mr, lines = run->taps * run->depth;
+    bool merged[BLOCK_TILES];
+    for (size_t tile = tile0; tile < tile1; tile++) {
+        const size_t first = clvi_panel_begin(run->pixels, mr, tile);
+        merged[tile - tile0] = point(run, first, clvi_panel_begin(run->pixels, mr, tile + 1) - first,
+                                     rows + (tile - tile0) * run->tile_rows);
+    }
+    for (size_t panel = panel0; panel < panel1; panel++) {
+        const float *next = panel + 1 < panel1 ? run->step->conv.weights + (panel + 1) * run->panel_floats : NULL;
+        for (size_t tile = tile0; tile < tile1; tile++) {
+            conv_tile(run, tile, panel, merged[tile - tile0], rows + (tile - tile0) * run->tile_rows, next);
+            next = next && (tile - tile0 + 1) * lines * LINE < run->panel_floats ? next + lines * LINE : NULL;
+        }
+    }
+    const size_t first = clvi_panel_begin(run->pixels, mr, tile0), nr = run->step->kernels->pixel_gemm_f32.nr;
+    const clvi_pixels *y = &run->step->y;
+    clvi_pixel_activate(run->step->kernels, run->step->conv.act, y->data + first * y->ld + panel0 * nr,
+                        clvi_panel_begin(run->pixels, mr, tile1) - first,
+                        clvi_min_size(panel1 * nr, y->c) - panel0 * nr, y->ld);
+}
+
+static void conv_task(void *arg, size_t index, int worker)
+{
+    const conv_run *run = arg;
+    const size_t panel_block = index / run->tile_blocks, tile_block = index % run->tile_blocks;
+    const size_t panel0 = part_begin(run->panels, run->panel_blocks, panel_block);
+    const size_t panel1 = part_begin(run->panels, run->panel_blocks, panel_block + 1);
+    const size_t end = part_begin(run->tiles, run->tile_blocks, tile_block + 1);
+    const float **rows = (const float **)(void *)((char *)run->step->work + (size_t)worker * run->rows_bytes);
+    for (size_t tile = part_begin(run->tiles, run->tile_blocks, tile_block); tile < end; tile += run->block)
+        conv_block(run, tile, clvi_min_size(tile + run->block, end), panel0, panel1, rows);
+}
+
+static size_t conv_work(const clvi_pixel_step *step)
+{
+    return plan_run(step).rows_bytes * (size_t)clvi_pool_threads(step->pool);
+}
+
+static void conv_run_step(const clvi_pixel_step *step)
+{
+    conv_run run = plan_run(step);
+    clvi_pool_run(step->pool, run.panel_blocks * run.tile_blocks, conv_task, &run);
+}
+
+const clvi_pixel_kind clvi_pixel_convolution = {"convolution, channels last", conv_work, conv_run_step};
+
+void clvi_pixel_activate(const clvi_kernels *kernels, clvi_pixel_act act, float *y, size_t pixels, size_t n, size_t ld)
+{
+    if (act == CLVI_ACT_NONE)
+        return;
+    if (n == ld) {
+        n *= pixels;
+        pixels = 1;
+    }
+    for (size_t i = 0; i < pixels; i++)
+        kernels->sigmoid_f32(y + i * ld, y + i * ld, n, act == CLVI_ACT_SILU);
+}
+
+void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels)
+{
+    const float *rows[MAX_MR];
+    const size_t mr = p->gemm->mr, nr = p->gemm->nr, tiles = clvi_panel_count(pixels, mr);
+    for (size_t column = 0; column < p->n; column += nr) {
+        const float *next = column + nr < p->n ? p->weights + (column + nr) * p->k : NULL;
+        for (size_t t = 0; t < tiles; t++) {
+            const size_t first = clvi_panel_begin(pixels, mr, t), m = clvi_panel_begin(pixels, mr, t + 1) - first;
+            for (size_t i = 0; i < m; i++)
+                rows[i] = p->x + (first + i) * p->x_ld;
+            const clvi_pixel_tile tile = {.bias = p->bias ? p->bias + column : NULL,
+                                          .add = p->add ? p->add + first * p->add_ld + column : NULL,
+                                          .add_ld = p->add_ld,
+                                          .lo = p->lo,
+                                          .hi = p->hi,
+                                          .next = next};
+            p->gemm->run(1, p->k, rows, p->weights + column * p->k, p->y + first * p->y_ld + column, p->y_ld, m,
+                         clvi_min_size(nr, p->n - column), &tile);
+            next = next && (t + 1) * p->k * LINE < nr * p->k ? next + p->k * LINE : NULL;
+        }
+    }
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Data that only move. Between planes (NCHW) and pixels: a transpose of [c, h * w] an image, in blocks that stay in L1;
+ * and the channel shuffle: a transpose of [groups, c / groups] a pixel. */
+#include "base/size.h"
+#include "ops/pixels.h"
+#include "ops/walk.h"
+
+#define BLOCK 32 /* pixels and channels of a block */
+
+typedef struct transpose {
+    const float *from;
+    float *to;
+    size_t rows, columns; /* to[j * to_ld + i] = from[i * from_ld + j], i < rows, j < columns */
+    size_t from_ld, to_ld;
+    size_t from_image, to_image; /* floats */
+    size_t blocks;               /* of columns, for one image */
+} transpose;
+
+static void transpose_blocks(void *arg, int64_t begin, int64_t end)
+{
+    const transpose *t = arg;
+    for (size_t index = (size_t)begin; index < (size_t)end; index++) {
+        const size_t image = index / t->blocks, j0 = index % t->blocks * BLOCK;
+        const size_t j1 = clvi_min_size(j0 + BLOCK, t->columns);
+        const float *const from = t->from + image * t->from_image;
+        float *const to = t->to + image * t->to_image;
+        if (t->rows == 3) { /* a picture */
+            const float *const a = from, *const b = from + t->from_ld, *const c = b + t->from_ld;
+            for (size_t j = j0; j < j1; j++) {
+                to[j * t->to_ld] = a[j];
+                to[j * t->to_ld + 1] = b[j];
+                to[j * t->to_ld + 2] = c[j];
+            }
+            continue;
+        }
+        for (size_t i0 = 0; i0 < t->rows; i0 += BLOCK) {
+            const size_t i1 = clvi_min_size(i0 + BLOCK, t->rows);
+            for (size_t j = j0; j < j1; j++)
+                for (size_t i = i0; i < i1; i++)
+                    to[j * t->to_ld + i] = from[i * t->from_ld + j];
+        }
+    }
+}
+
+static void run_transpose(const clvi_pixel_step *step, transpose *t, size_t images)
+{
+    t->blocks = (t->columns + BLOCK - 1) / BLOCK;
+    clvi_split_range(step->pool, (int64_t)(images * t->blocks), 1 + (int64_t)(32768 / (BLOCK * t->rows + 1)),
+                     transpose_blocks, t);
+}
+
+static void run_from_planes(const clvi_pixel_step *step)
+{
+    const clvi_pixels *y = &step->y;
+    const size_t plane = y->h * y->w;
+    transpose t = {.from = step->tensor->data,
+                   .to = y->data,
+                   .rows = y->c,
+                   .columns = plane,
+                   .from_ld = plane,
+                   .to_ld = y->ld,
+                   .from_image = y->c * plane,
+                   .to_image = plane * y->ld};
+    run_transpose(step, &t, y->n);
+}
+
+static void run_to_planes(const clvi_pixel_step *step)
+{
+    const clvi_pixels *x = &step->x;
+    const size_t plane = x->h * x->w;
+    transpose t = {.from = x->data,
+                   .to = step->tensor->data,
+                   .rows = plane,
+                   .columns = x->c,
+                   .from_ld = x->ld,
+                   .to_ld = plane,
+                   .from_image = plane * x->ld,
+                   .to_image = x->c * plane};
+    run_transpose(step, &t, x->n);
+}
+
+const clvi_pixel_kind clvi_pixel_from_planes = {"to channels last", NULL, run_from_planes};
+const clvi_pixel_kind clvi_pixel_to_planes = {"from channels last", NULL, run_to_planes};
+
+static void shuffle_pixels(void *arg, int64_t begin, int64_t end)
+{
+    const clvi_pixel_step *step = arg;
+    const size_t groups = step->groups, n = step->x.c / groups;
+    for (size_t p = (size_t)begin; p < (size_t)end; p++) {
+        const float *const x = step->x.data + p * step->x.ld;
+        float *const y = step->y.data + p * step->y.ld;
+        if (groups == 2) {
+            for (size_t j = 0; j < n; j++) {
+                y[2 * j] = x[j];
+                y[2 * j + 1] = x[n + j];
+            }
+        } else {
+            for (size_t g = 0; g < groups; g++)
+                for (size_t j = 0; j < n; j++)
+                    y[j * groups + g] = x[g * n + j];
+        }
+    }
+}
+
+static void run_shuffle(const clvi_pixel_step *step)
+{
+    const clvi_pixels *x = &step->x;
+    clvi_split_range(step->pool, (int64_t)(x->n * x->h * x->w), 1 + (int64_t)(32768 / (x->c + 1)), shuffle_pixels,
+                     (void *)(uintptr_t)step);
+}
+
+const clvi_pixel_kind clvi_pixel_shuffle = {"channel shuffle", NULL, run_shuffle};

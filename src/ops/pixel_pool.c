@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pooling, channels last: a pixel at a time, all its channels in one run. */
+#include <math.h>
+
+#include "base/size.h"
+#include "ops/pixels.h"
+#include "ops/walk.h"
+
+#define BLOCK 256 /* channels whose sums are on the stack */
+
+/* Taps of output o along axis a that count: inside the input, or inside the padded input; [*lo, *hi) those inside. */
+static int64_t taps(const clvi_pool_shape *s, int a, int64_t o, bool padded, int64_t *lo, int64_t *hi)
+{
+    int64_t count = 0;
+    *lo = s->kernel[a];
+    *hi = 0;
+    for (int64_t k = 0; k < s->kernel[a]; k++) {
+        const int64_t at = o * s->stride[a] + k * s->dilation[a] - s->begin[a];
+        const bool inside = at >= 0 && at < s->in[a];
+        if (inside) {
+            *lo = k < *lo ? k : *lo;
+            *hi = k + 1;
+        }
+        count += inside || (padded && at < s->in[a] + s->end[a]);
+    }
+    return count;
+}
+
+typedef struct pixel_window {
+    const float *x; /* of the image */
+    int64_t lo[2], hi[2], at[2];
+} pixel_window;
+
+static const float *tap(const clvi_pixel_step *step, const pixel_window *p, int64_t i, int64_t j)
+{
+    const clvi_pool_shape *s = &step->window;
+    const int64_t row = p->at[0] * s->stride[1] + i * s->dilation[1] - s->begin[1];
+    const int64_t column = p->at[1] * s->stride[2] + j * s->dilation[2] - s->begin[2];
+    return p->x + (size_t)(row * s->in[2] + column) * step->x.ld;
+}
+
+/* A window with more taps than pointers on the stack is taken row by row into y. */
+static void pool_maximum(const clvi_pixel_step *step, const pixel_window *p, float *y)
+{
+    const float *rows[CLVI_PIXEL_WINDOW + 1];
+    size_t n = 0;
+    bool begun = false;
+    for (int64_t i = p->lo[0]; i < p->hi[0]; i++) {
+        for (int64_t j = p->lo[1]; j < p->hi[1]; j++) {
+            if (n == CLVI_PIXEL_WINDOW) {
+                if (begun)
+                    rows[n++] = y;
+                step->kernels->maxrows_f32(n, rows, y, step->y.c);
+                begun = true;
+                n = 0;
+            }
+            rows[n++] = tap(step, p, i, j);
+        }
+    }
+    if (begun)
+        rows[n++] = y;
+    step->kernels->maxrows_f32(n, rows, y, step->y.c);
+}
+
+static void pool_mean(const clvi_pixel_step *step, const pixel_window *p, int64_t count, float *y)
+{
+    double sum[BLOCK];
+    for (size_t first = 0; first < step->y.c; first += BLOCK) {
+        const size_t n = clvi_min_size(BLOCK, step->y.c - first);
+        for (size_t ch = 0; ch < n; ch++)
+            sum[ch] = 0;
+        for (int64_t i = p->lo[0]; i < p->hi[0]; i++)
+            for (int64_t j = p->lo[1]; j < p->hi[1]; j++) {
+                const float *const x = tap(step, p, i, j) + first;
+                for (size_t ch = 0; ch < n; ch++)
+                    sum[ch] += (double)x[ch];
+            }
+        for (size_t ch = 0; ch < n; ch++)
+            y[first + ch] = (float)(count > 0 ? sum[ch] / (double)count : 0.0);
+    }
+}
+
+static void pool_rows(void *arg, int64_t begin, int64_t end)
+{
+    const clvi_pixel_step *step = arg;
+    const clvi_pool_shape *s = &step->window;
+    for (int64_t index = begin; index < end; index++) {
+        const int64_t image = index / s->out[1];
+        pixel_window p = {.x = step->x.data + (size_t)image * step->x.h * step->x.w * step->x.ld,
+                          .at = {index % s->out[1]}};
+        const int64_t down = taps(s, 1, p.at[0], step->count_pads, &p.lo[0], &p.hi[0]);
+        for (p.at[1] = 0; p.at[1] < s->out[2]; p.at[1]++) {
+            float *const y = step->y.data + (size_t)(index * s->out[2] + p.at[1]) * step->y.ld;
+            const int64_t across = taps(s, 2, p.at[1], step->count_pads, &p.lo[1], &p.hi[1]);
+            if (step->maximum)
+                pool_maximum(step, &p, y);
+            else
+                pool_mean(step, &p, down * across, y);
+        }
+    }
+}
+
+static void run_pool(const clvi_pixel_step *step)
+{
+    const clvi_pool_shape *s = &step->window;
+    const int64_t work = s->out[2] * (int64_t)step->y.c * s->kernel[1] * s->kernel[2];
+    clvi_split_range(step->pool, (int64_t)step->y.n * s->out[1], 1 + 32768 / (work + 1), pool_rows,
+                     (void *)(uintptr_t)step);
+}
+
+const clvi_pixel_kind clvi_pixel_pool = {"pooling, channels last", NULL, run_pool};
+
+/* Sums of a row of pixels in float, of rows in double. */
+static void mean_channels(void *arg, int64_t begin, int64_t end)
+{
+    const clvi_pixel_step *step = arg;
+    const clvi_pixels *x = &step->x;
+    const size_t blocks = (x->c + BLOCK - 1) / BLOCK;
+    for (size_t index = (size_t)begin; index < (size_t)end; index++) {
+        const size_t image = index / blocks, first = index % blocks * BLOCK, n = clvi_min_size(BLOCK, x->c - first);
+        double total[BLOCK] = {0};
+        for (size_t r = 0; r < x->h; r++) {
+            float sum[BLOCK] = {0};
+            for (size_t q = 0; q < x->w; q++) {
+                const float *const at = x->data + ((image * x->h + r) * x->w + q) * x->ld + first;
+                for (size_t ch = 0; ch < n; ch++)
+                    sum[ch] += at[ch];
+            }
+            for (size_t ch = 0; ch < n; ch++)
+                total[ch] += (double)sum[ch];
+        }
+        for (size_t ch = 0; ch < n; ch++)
+            step->y.data[image * step->y.ld + first + ch] = (float)(total[ch] / (double)(x->h * x->w));
+    }
+}
+
+static void run_global_mean(const clvi_pixel_step *step)
+{
+    const size_t blocks = (step->x.c + BLOCK - 1) / BLOCK;
+    clvi_split_range(step->pool, (int64_t)(step->x.n * blocks),
+                     1 + (int64_t)(65536 / (step->x.h * step->x.w * BLOCK + 1)), mean_channels,
+                     (void *)(uintptr_t)step);
+}
+
+const clvi_pixel_kind clvi_pixel_global_mean = {"global mean, channels last", NULL, run_global_mean};

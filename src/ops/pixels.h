@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Steps of a network computed channels last: an image is an array of pixels, a pixel a row of channels. The planner
+ * (runtime/pixel_plan.c) decides which nodes run so and binds the data; a step packs its weights once and allocates
+ * nothing when it runs. Same bits for any number of threads: work is split by output alone. */
+#ifndef CLVI_OPS_PIXELS_H
+#define CLVI_OPS_PIXELS_H
+
+#include "base/pool.h"
+#include "kernels/kernels.h"
+#include "ops/conv_shape.h"
+#include "ops/pool_shape.h"
+
+#define CLVI_PIXEL_WINDOW 32 /* the highest and widest window of a step */
+
+/* Element (n, r, q, ch) at data[((n * h + r) * w + q) * ld + ch], ld >= c. */
+typedef struct clvi_pixels {
+    float *data;
+    size_t n, h, w, c, ld;
+} clvi_pixels;
+
+/* What follows the clamp. */
+typedef enum clvi_pixel_act { CLVI_ACT_NONE, CLVI_ACT_SIGMOID, CLVI_ACT_SILU } clvi_pixel_act;
+
+/* A convolution with what is done to its result: + bias, + add, clamp, act. */
+typedef struct clvi_pixel_conv {
+    clvi_conv_shape shape;
+    float *weights; /* packed; owned by the step */
+    float *bias;    /* [o], or NULL; owned by the step */
+    float lo, hi;
+    clvi_pixel_act act;
+} clvi_pixel_conv;
+
+typedef struct clvi_pixel_step clvi_pixel_step;
+
+/* A way to compute a step. */
+typedef struct clvi_pixel_kind {
+    const char *name;
+    size_t (*work)(const clvi_pixel_step *step); /* bytes of scratch; NULL: none */
+    void (*run)(const clvi_pixel_step *step);
+} clvi_pixel_kind;
+
+struct clvi_pixel_step {
+    const clvi_pixel_kind *kind;
+    const clvi_kernels *kernels;
+    clvi_pool *pool;
+    clvi_pixels x, y;
+    clvi_pixels add;           /* same shape as y; data NULL: none */
+    const clv_tensor *tensor;  /* the NCHW side of a conversion */
+    clvi_pixel_conv conv;      /* the convolution; of depthwise -> pointwise the pointwise one */
+    clvi_pixel_conv depthwise; /* of depthwise -> pointwise */
+    clvi_pixel_conv expand;    /* of pointwise -> depthwise -> pointwise the first */
+    clvi_pool_shape window;    /* pooling */
+    bool maximum, count_pads;  /* pooling: else the mean; of the padded window */
+    size_t groups;             /* of a shuffle */
+    void *work;                /* kind->work() bytes, CLV_ALIGN-aligned */
+};
+
+extern const clvi_pixel_kind clvi_pixel_convolution; /* pixels times packed weights, pointwise or any window */
+extern const clvi_pixel_kind clvi_pixel_depthwise;   /* one filter a channel */
+extern const clvi_pixel_kind clvi_pixel_separable; /* depthwise, any multiplier, then pointwise: never stored between */
+extern const clvi_pixel_kind
+    clvi_pixel_inverted;                      /* pointwise, depthwise, pointwise: the wide tensor never exists whole */
+extern const clvi_pixel_kind clvi_pixel_pool; /* maximum or mean of windows */
+extern const clvi_pixel_kind clvi_pixel_global_mean; /* of an image, a number a channel */
+extern const clvi_pixel_kind clvi_pixel_shuffle;     /* y[j * groups + g] = x[g * (c / groups) + j] */
+extern const clvi_pixel_kind clvi_pixel_from_planes; /* NCHW tensor -> y */
+extern const clvi_pixel_kind clvi_pixel_to_planes;   /* x -> NCHW tensor */
+
+/* Can `clvi_pixel_convolution` or `clvi_pixel_depthwise` compute this; is it faster than the NCHW way? */
+bool clvi_pixel_conv_fits(const clvi_conv_shape *s);
+bool clvi_pixel_is_depthwise(const clvi_conv_shape *s); /* one input channel a group */
+bool clvi_pixel_is_pointwise(const clvi_conv_shape *s); /* 1x1, stride 1, no pads, one group */
+
+/* Does the depthwise layer gain from being computed inside the pointwise one behind it? */
+bool clvi_pixel_separable_pays(const clvi_conv_shape *depthwise, const clvi_conv_shape *pointwise);
+
+/* Does the layer that makes the wide tensor gain from being computed a few rows at a time? */
+bool clvi_pixel_inverted_pays(const clvi_conv_shape *expand);
+
+/* Pack weights [o, c / groups, kh, kw] and copy the bias ([o] or NULL) of one convolution of a step, whose shape is
+ * set. multiplier: of the depthwise layer whose result is multiplied without being stored; else 1. */
+clv_status clvi_pixel_pack(const clvi_kernels *kernels, clvi_pixel_conv *conv, size_t multiplier, const float *w,
+                           const float *bias, const char *label, clv_error *err);
+void clvi_pixel_release(clvi_pixel_step *step); /* frees what the step owns; not the step */
+
+/* --- shared by the kinds ----------------------------------------------------------------------------------------- */
+
+/* Multiply `pixels` rows, ld apart, by packed pointwise weights [panel][k][nr], + bias, + add, clamp, into y. rows:
+ * room for kernels->pixel_gemm_f32.mr pointers. */
+typedef struct clvi_pixel_product {
+    const clvi_pixel_gemm_f32 *gemm;
+    const float *x, *weights, *bias, *add;
+    float *y;
+    size_t k, n, x_ld, y_ld, add_ld;
+    float lo, hi;
+} clvi_pixel_product;
+void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels);
+
+/* A row of a depthwise layer for its kernel; the row computed from kh input rows, every filter and the activation. */
+clvi_dwrow clvi_pixel_row(const clvi_conv_shape *s, size_t x_ld, size_t y_ld, float lo, float hi);
+void clvi_pixel_filter_row(const clvi_pixel_step *step, const clvi_pixel_conv *filter, const clvi_dwrow *row,
+                           const float *const *rows, float *y);
+
+/* In place on n channels of `pixels` pixels, ld apart. */
+void clvi_pixel_activate(const clvi_kernels *kernels, clvi_pixel_act act, float *y, size_t pixels, size_t n, size_t ld);
+
+#endif

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What can run as one step. A value inside a chain is read once and not fetched, so nobody misses it. */
+#include <math.h>
+#include <string.h>
+
+#include "runtime/plan_build.h"
+
+static const clv_tensor *value(const clvi_build *b, int32_t id)
+{
+    return &b->plan->shapes.values[id];
+}
+
+bool clvi_is_flat(const clv_tensor *t)
+{
+    return t->rank == 4 && t->dims[2] == 1 && t->dims[3] == 1;
+}
+
+static bool is_image(const clv_tensor *t)
+{
+    return t->rank == 4 && t->dtype == CLV_FLOAT32 && clv_tensor_count(t) > 0;
+}
+
+static bool is_constant(const clvi_build *b, int32_t id)
+{
+    return id == CLVI_NONE || (b->plan->shapes.values[id].data != NULL);
+}
+
+/* The one node that reads the value, when nothing else needs it. */
+static size_t only_reader(const clvi_build *b, int32_t id)
+{
+    return b->uses[id] == 1 ? b->reader[id] : CLVI_NO_NODE;
+}
+
+static bool conv_shape(const clvi_build *b, size_t index, clvi_conv_shape *s)
+{
+    const clvi_node *const node = b->graph->nodes[index];
+    if (!b->keep[index] || b->done[index] || !clvi_node_is(node, "Conv") || node->n_in < 2 || node->n_in > 3)
+        return false;
+    const int32_t bias = node->n_in > 2 ? node->in[2] : CLVI_NONE;
+    if (!is_image(value(b, node->in[0])) || is_constant(b, node->in[0]) || !is_constant(b, node->in[1]) ||
+        !is_constant(b, bias) || !is_image(value(b, node->out[0])))
+        return false;
+    return clvi_conv_shape_of(b->graph, node, value(b, node->in[0]), value(b, node->in[1]), s, NULL) == CLV_OK;
+}
+
+/* A Clip bound: an attribute before opset 11, a constant input since. */
+static bool clip_bound(const clvi_build *b, const clvi_node *node, size_t input, const char *name, float *bound)
+{
+    *bound = clvi_node_float(node, name, *bound);
+    if (input < node->n_in && node->in[input] != CLVI_NONE) {
+        if (!is_constant(b, node->in[input]))
+            return false;
+        *bound = *(const float *)value(b, node->in[input])->data;
+    }
+    return !isnan(*bound);
+}
+
+static bool match_clamp(const clvi_build *b, const clvi_node *node, float *lo, float *hi)
+{
+    *lo = -INFINITY;
+    *hi = INFINITY;
+    if (clvi_node_is(node, "Relu"))
+        *lo = 0.0f;
+    return clvi_node_is(node, "Relu") ||
+           (clvi_node_is(node, "Clip") && clip_bound(b, node, 1, "min", lo) && clip_bound(b, node, 2, "max", hi));
+}
+
+/* The other operand of an addition of two tensors of one shape, when it exists by now; else CLVI_NONE. */
+static int32_t match_add(const clvi_build *b, const clvi_node *node, int32_t v)
+{
+    if (!clvi_node_is(node, "Add") || node->n_in != 2 || node->in[0] == node->in[1])
+        return CLVI_NONE;
+    const int32_t other = node->in[0] == v ? node->in[1] : node->in[0];
+    const clv_tensor *const x = value(b, v), *const y = value(b, other);
+    const bool same = is_image(y) && memcmp(x->dims, y->dims, 4 * sizeof *x->dims) == 0;
+    return same && !is_constant(b, other) && (b->dense[other] || b->as_pixels[other]) ? other : CLVI_NONE;
+}
+
+static void append(clvi_chain *chain, size_t node)
+{
+    chain->nodes[chain->n_nodes++] = node;
+}
+
+/* Relu or Clip right behind v becomes the clamp of what makes v. */
+static bool take_clamp(const clvi_build *b, clvi_chain *chain, clvi_link *link, int32_t *v)
+{
+    const size_t next = only_reader(b, *v);
+    float lo, hi;
+    if (next == CLVI_NO_NODE || !match_clamp(b, b->graph->nodes[next], &lo, &hi) || b->graph->nodes[next]->in[0] != *v)
+        return false;
+    link->lo = lo;
+    link->hi = hi;
+    *v = b->graph->nodes[next]->out[0];
+    append(chain, next);
+    return true;
+}
+
+/* The Sigmoid node that makes s of v, for nobody else; or CLVI_NO_NODE. */
+static size_t private_sigmoid(const clvi_build *b, int32_t s, int32_t v)
+{
+    if (s == CLVI_NONE || is_constant(b, s) || b->uses[s] != 1 || b->reader[s] == CLVI_NO_NODE)
+        return CLVI_NO_NODE;
+    const size_t maker = b->producer[s];
+    const clvi_node *const node = b->graph->nodes[maker];
+    return b->keep[maker] && clvi_node_is(node, "Sigmoid") && node->out[0] == s && node->in[0] == v ? maker
+                                                                                                    : CLVI_NO_NODE;
+}
+
+/* Sigmoid(v), or v * Sigmoid(v) when nothing else needs either. */
+static void take_act(const clvi_build *b, clvi_chain *chain, clvi_link *link, int32_t *v)
+{
+    if (b->uses[*v] < 1 || b->uses[*v] > 2 || clvi_plan_fetches(&b->plan->base, *v))
+        return;
+    const size_t last = b->reader[*v];
+    const clvi_node *const node = b->graph->nodes[last];
+    if (b->uses[*v] == 1 && clvi_node_is(node, "Sigmoid")) {
+        link->act = CLVI_ACT_SIGMOID;
+    } else if (b->uses[*v] == 2 && clvi_node_is(node, "Mul") && (node->in[0] == *v) != (node->in[1] == *v)) {
+        const size_t sigmoid = private_sigmoid(b, node->in[0] == *v ? node->in[1] : node->in[0], *v);
+        if (sigmoid == CLVI_NO_NODE)
+            return;
+        link->act = CLVI_ACT_SILU;
+        append(chain, sigmoid);
+    } else {
+        return;
+    }
+    *v = node->out[0];
+    append(chain, last);
+}
+
+/* A clamp or an activation, whichever stands there. */
+static void take_end(const clvi_build *b, clvi_chain *chain, clvi_link *link, int32_t *v)
+{
+    if (!take_clamp(b, chain, link, v))
+        take_act(b, chain, link, v);
+}
+
+static void take_add(const clvi_build *b, clvi_chain *chain, int32_t *v)
+{
+    const size_t next = only_reader(b, *v);
+    const int32_t add = next == CLVI_NO_NODE ? CLVI_NONE : match_add(b, b->graph->nodes[next], *v);
+    if (add == CLVI_NONE)
+        return;
+    chain->add = add;
+    *v = b->graph->nodes[next]->out[0];
+    append(chain, next);
+}
+
+/* Convolution `node`, which must read v when v is given, as a link; v becomes its output. */
+static bool take_conv(const clvi_build *b, clvi_chain *chain, clvi_link *link, size_t node, int32_t *v)
+{
+    *link = (clvi_link){.node = node, .lo = -INFINITY, .hi = INFINITY};
+    if (node == CLVI_NO_NODE || !conv_shape(b, node, &link->shape) || link->shape.rank != 4 ||
+        link->shape.kh > CLVI_PIXEL_WINDOW || link->shape.kw > CLVI_PIXEL_WINDOW ||
+        (*v != CLVI_NONE && b->graph->nodes[node]->in[0] != *v))
+        return false;
+    append(chain, node);
+    *v = b->graph->nodes[node]->out[0];
+    return true;
+}
+
+static void open_chain(const clvi_build *b, size_t node, clvi_chain *chain, int32_t *v)
+{
+    *chain = (clvi_chain){.expand.node = CLVI_NO_NODE,
+                          .depthwise.node = CLVI_NO_NODE,
+                          .x = b->graph->nodes[node]->in[0],
+                          .add = CLVI_NONE};
+    *v = CLVI_NONE;
+}
+
+/* Depthwise and pointwise, from a depthwise node that reads v. */
+static bool take_separable(const clvi_build *b, clvi_chain *chain, size_t node, int32_t *v)
+{
+    if (!take_conv(b, chain, &chain->depthwise, node, v) || !clvi_pixel_is_depthwise(&chain->depthwise.shape))
+        return false;
+    take_end(b, chain, &chain->depthwise, v);
+    return take_conv(b, chain, &chain->conv, only_reader(b, *v), v) && clvi_pixel_is_pointwise(&chain->conv.shape);
+}
+
+static bool always(const clvi_build *b)
+{
+    return (b->plan->base.fuse & CLVI_FUSE_ALWAYS) != 0;
+}
+
+static bool match_separable(const clvi_build *b, size_t node, clvi_chain *chain, int32_t *v)
+{
+    open_chain(b, node, chain, v);
+    return take_separable(b, chain, node, v) &&
+           (always(b) || clvi_pixel_separable_pays(&chain->depthwise.shape, &chain->conv.shape));
+}
+
+static bool match_inverted(const clvi_build *b, size_t node, clvi_chain *chain, int32_t *v)
+{
+    open_chain(b, node, chain, v);
+    if (!take_conv(b, chain, &chain->expand, node, v) || !clvi_pixel_is_pointwise(&chain->expand.shape))
+        return false;
+    take_end(b, chain, &chain->expand, v);
+    return take_separable(b, chain, only_reader(b, *v), v) && chain->depthwise.shape.dh == 1 &&
+           (always(b) || clvi_pixel_inverted_pays(&chain->expand.shape));
+}
+
+static bool match_single(const clvi_build *b, size_t node, clvi_chain *chain, int32_t *v)
+{
+    open_chain(b, node, chain, v);
+    return take_conv(b, chain, &chain->conv, node, v) && clvi_pixel_conv_fits(&chain->conv.shape);
+}
+
+bool clvi_match_conv(const clvi_build *b, size_t node, clvi_chain *chain)
+{
+    const unsigned fuse = b->plan->base.fuse, separable = CLVI_FUSE_EPILOGUE | CLVI_FUSE_SEPARABLE,
+                   inverted = separable | CLVI_FUSE_INVERTED;
+    int32_t v;
+    if (!clvi_node_is(b->graph->nodes[node], "Conv"))
+        return false;
+    const bool matched = ((fuse & inverted) == inverted && match_inverted(b, node, chain, &v)) ||
+                         ((fuse & separable) == separable && match_separable(b, node, chain, &v)) ||
+                         match_single(b, node, chain, &v);
+    if (!matched)
+        return false;
+    if (fuse & CLVI_FUSE_EPILOGUE) {
+        if (!clvi_pixel_is_depthwise(&chain->conv.shape))
+            take_add(b, chain, &v);
+        take_end(b, chain, &chain->conv, &v);
+    }
+    chain->y = v;
+    return true;
+}
+
+/* Memory of [c], [c, 1, 1] and [1, c, 1, 1] is that of [1, 1, 1, c]; one number fits everything. */
+static bool broadcasts_to_pixels(const clv_tensor *t)
+{
+    for (int i = 0; i < t->rank; i++)
+        if (t->dims[i] != 1 && !(t->rank == 4 && i == 1) && !(t->rank == 3 && i == 0))
+            return false;
+    return t->rank >= 0 && t->rank <= 4;
+}
+
+bool clvi_match_elementwise(const clvi_build *b, size_t index)
+{
+    static const char *const types[] = {"Relu",      "Clip", "LeakyRelu", "Elu", "Celu", "Selu",        "Sigmoid",
+                                        "HardSwish", "Tanh", "Softplus",  "Exp", "Sqrt", "HardSigmoid", "Mish",
+                                        "Abs",       "Neg",  "Add",       "Sub", "Mul",  "Div",         "Gelu"};
+    const clvi_node *const node = b->graph->nodes[index];
+    size_t type = 0, pixels = 0;
+    while (type < sizeof types / sizeof *types && !clvi_node_is(node, types[type]))
+        type++;
+    if (type == sizeof types / sizeof *types || node->n_out != 1 || !is_image(value(b, node->out[0])) ||
+        clvi_is_flat(value(b, node->out[0])))
+        return false;
+    for (size_t i = 0; i < node->n_in; i++) {
+        const int32_t v = node->in[i];
+        if (v == CLVI_NONE)
+            continue;
+        const clv_tensor *const t = value(b, v);
+        if (is_constant(b, v) ? !broadcasts_to_pixels(t) : !is_image(t) || !b->as_pixels[v])
+            return false;
+        pixels += !is_constant(b, v) && !b->dense[v];
+    }
+    return pixels > 0;
+}
+
+static bool on_channels(const clvi_node *node)
+{
+    const int64_t axis = clvi_node_int(node, "axis", 0);
+    return axis == 1 || axis == -3;
+}
+
+bool clvi_match_channels(const clvi_build *b, size_t index)
+{
+    const clvi_node *const node = b->graph->nodes[index];
+    const bool concat = clvi_node_is(node, "Concat"), split = clvi_node_is(node, "Split");
+    size_t pixels = 0;
+    if ((!concat && !split) || !on_channels(node))
+        return false;
+    for (size_t i = 0; i < (concat ? node->n_in : 1); i++) {
+        const int32_t v = node->in[i];
+        if (v == CLVI_NONE || !is_image(value(b, v)) || !b->as_pixels[v])
+            return false;
+        pixels += !b->dense[v];
+    }
+    for (size_t i = 0; i < node->n_out; i++)
+        if (node->out[i] == CLVI_NONE || !is_image(value(b, node->out[i])) || clvi_is_flat(value(b, node->out[i])))
+            return false;
+    return pixels > 0;
+}
+
+bool clvi_match_shuffle(const clvi_build *b, size_t index, size_t nodes[3], size_t *groups)
+{
+    static const char *const types[] = {"Reshape", "Transpose", "Reshape"};
+    int32_t v = b->graph->nodes[index]->in[0];
+    if (!clvi_node_is(b->graph->nodes[index], "Reshape") || v == CLVI_NONE || !is_image(value(b, v)) ||
+        !b->as_pixels[v] || b->dense[v])
+        return false;
+    const clv_tensor *const x = value(b, v);
+    const clv_tensor *y[3];
+    for (size_t i = 0; i < 3; i++) {
+        nodes[i] = i == 0 ? index : only_reader(b, v);
+        if (nodes[i] == CLVI_NO_NODE || !clvi_node_is(b->graph->nodes[nodes[i]], types[i]) ||
+            b->graph->nodes[nodes[i]]->in[0] != v)
+            return false;
+        v = b->graph->nodes[nodes[i]]->out[0];
+        y[i] = value(b, v);
+    }
+    size_t count;
+    const int64_t *const perm = clvi_node_ints(b->graph->nodes[nodes[1]], "perm", &count);
+    const int64_t order[5] = {0, 2, 1, 3, 4}, *const d = y[0]->dims;
+    if (count != 5 || memcmp(perm, order, sizeof order) != 0 || y[0]->rank != 5 || !is_image(y[2]) ||
+        memcmp(y[2]->dims, x->dims, 4 * sizeof *x->dims) != 0)
+        return false;
+    *groups = (size_t)d[1];
+    return d[0] == x->dims[0] && d[1] * d[2] == x->dims[1] && d[3] == x->dims[2] && d[4] == x->dims[3];
+}
