@@ -39,15 +39,17 @@ static clv_status write_tensors(clvi_rivals *r, const clvi_bench_job *job, clv_e
         r->folder[0] = '\0';
         return FAIL(err, CLV_ERR_IO, "cannot make a temporary folder: %s", strerror(errno));
     }
-    for (size_t i = 0; i < g->n_inputs; i++) {
+    clv_status st = CLV_OK;
+    for (size_t i = 0; i < g->n_inputs && st == CLV_OK; i++) {
         clvi_str_printf(&names, "%s\n", g->values[g->inputs[i]].name);
-        TRY(clv_npy_write(&job->inputs[i], path_in(r, path, "%in", i), err));
+        st = clv_npy_write(&job->inputs[i], path_in(r, path, "%in", i), err);
     }
-    for (size_t i = 0; i < g->n_outputs; i++)
-        TRY(clv_npy_write(&job->outputs[i], path_in(r, path, "%out", i), err));
-    const clv_status st = names.failed || !names.text
-                              ? FAIL(err, CLV_ERR_NOMEM, "names of %zu inputs", g->n_inputs)
-                              : clvi_file_replace(path_in(r, path, "names.txt", 0), names.text, names.size, err);
+    for (size_t i = 0; i < g->n_outputs && st == CLV_OK; i++)
+        st = clv_npy_write(&job->outputs[i], path_in(r, path, "%out", i), err);
+    if (st == CLV_OK && (names.failed || !names.text))
+        st = FAIL(err, CLV_ERR_NOMEM, "names of %zu inputs", g->n_inputs);
+    if (st == CLV_OK)
+        st = clvi_file_replace(path_in(r, path, "names.txt", 0), names.text, names.size, err);
     clvi_str_free(&names);
     return st;
 }

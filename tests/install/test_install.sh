@@ -12,6 +12,9 @@ LD_LIBRARY_PATH=$(dirname "$libdir")
 export PKG_CONFIG_PATH LD_LIBRARY_PATH
 
 "$prefix/bin/cleave" --version
+"$prefix/bin/cleave" new resnet20 -o "$prefix/net.onnx" --quiet >/dev/null
+CLEAVE_PYTHON=$prefix/no-python "$prefix/bin/cleave" bench "$prefix/net.onnx" --against onnxruntime >/dev/null 2>"$prefix/err" && exit 1
+grep -q no-python "$prefix/err" || { echo "the installed script for other engines was not found"; cat "$prefix/err"; exit 1; }
 for pair in run:cleave-rt compress:cleave; do
     example=${pair%:*} library=${pair#*:}
     # shellcheck disable=SC2046
