@@ -111,7 +111,7 @@ static int run(const verb *v, int argc, char **argv)
         {0, "time", "T", "how long it may take: 90s, 3m (default), 1h", OPTION_TEXT, &args.time},
         {0, "steps", "N", "so many steps instead; then the result is the same anywhere", OPTION_INT, &o->steps},
         {0, "batch", "N", "images a step, a multiple of 4 (default 128)", OPTION_INT, &o->batch},
-        {0, "rate", "X", "largest learning rate (default 3e-3)", OPTION_REAL, &o->rate},
+        {0, "rate", "X", "largest learning rate, relative to the weights (default 1e-2)", OPTION_REAL, &o->rate},
         {0, "temperature", "T", "of the distillation (default 2)", OPTION_REAL, &o->temperature},
         {0, "features", "X", "weight of the blocks' error (default 1)", OPTION_REAL, &o->features},
         {0, "shift", "N", "move images by up to N pixels (default 1/8 of their height)", OPTION_TEXT, &args.shift},

@@ -17,17 +17,17 @@ extern "C" {
 #endif
 
 typedef struct clv_heal_opts {
-    double seconds;         /* budget of time for all of it, default 180; ignored when steps > 0 */
-    int64_t steps;          /* budget in steps: the same bits on every machine with the same libraries; 0: by time */
-    int64_t batch;          /* images a step, a multiple of 4, default 128 */
-    double rate;            /* largest learning rate of the cycle, default 3e-3 */
-    double temperature;     /* of the distillation, default 2 */
-    double features;        /* weight of the blocks' error against that of the outputs, default 1 */
-    int64_t shift;          /* images are moved by up to so many pixels, default 1/8 of the height; -1: default */
-    bool no_flip;           /* do not mirror images */
-    int64_t held_out;       /* images kept aside to decide, default 1/10 of them, at most 2000; 0: default */
-    uint64_t seed;          /* default 1 */
-    const char *save;       /* borrowed; the best network so far is written here whenever it is better; NULL: not */
+    double seconds;     /* budget of time for all of it, default 180; ignored when steps > 0 */
+    int64_t steps;      /* budget in steps: the same bits on every machine with the same libraries; 0: by time */
+    int64_t batch;      /* images a step, a multiple of 4, default 128 */
+    double rate;        /* largest learning rate of the cycle, as a share of each weight array's size, default 1e-2 */
+    double temperature; /* of the distillation, default 2 */
+    double features;    /* weight of the blocks' error against that of the outputs, default 1 */
+    int64_t shift;      /* images are moved by up to so many pixels, default 1/8 of the height; -1: default */
+    bool no_flip;       /* do not mirror images */
+    int64_t held_out;   /* images kept aside to decide, default 1/10 of them, at most 2000; 0: default */
+    uint64_t seed;      /* default 1 */
+    const char *save;   /* borrowed; the best network so far is written here whenever it is better; NULL: not */
     const char *checkpoint; /* borrowed; the state is kept here from time to time, removed at the end; NULL: not */
     bool resume;            /* go on from `checkpoint` where it exists; same bits as without the pause when steps > 0 */
     const char *log;        /* borrowed; one JSON object a line; NULL: none */

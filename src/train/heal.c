@@ -12,6 +12,7 @@
 #include "measure/preprocess.h"
 #include "report/plot.h"
 #include "runtime/passes.h"
+#include "train/balance.h"
 #include "train/heal_private.h"
 
 #define MAX_HELD  2000
@@ -20,7 +21,7 @@
 clv_heal_opts clv_heal_opts_default(void)
 {
     return (clv_heal_opts){
-        .seconds = 180, .batch = 128, .rate = 3e-3, .temperature = 2, .features = 1, .shift = -1, .seed = 1};
+        .seconds = 180, .batch = 128, .rate = 1e-2, .temperature = 2, .features = 1, .shift = -1, .seed = 1};
 }
 
 static clv_status check_options(const clv_heal_opts *o, clv_error *err)
@@ -113,6 +114,7 @@ static clv_status make_plans(clvi_heal_job *j, clv_error *err)
     clvi_optimiser_opts adam = clvi_optimiser_opts_default(CLVI_ADAMW);
     adam.clip = 1;
     adam.mean = 0.99;
+    adam.relative = true;
     TRY(clvi_optimiser_create(&j->optimiser, j->plan, &adam, j->context, err));
     j->best = clvi_alloc_array(size, sizeof(float));
     j->work = clvi_alloc_array(size, sizeof(float));
@@ -146,6 +148,7 @@ static clv_status prepare(clvi_heal_job *j, const clvi_graph *graph, const clvi_
     if (graph->n_inputs != 1)
         return FAIL(err, CLV_ERR_UNSUP, "healing needs a network with one input, this one has %zu", graph->n_inputs);
     TRY(fold(&j->student, graph, err));
+    TRY(clvi_balance(j->student, err));
     TRY(fold(&j->teacher, teacher, err));
     TRY(split_images(j, err));
     TRY(find_input(j, err));

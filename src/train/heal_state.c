@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The state of a healing on disk: a header of fixed size, then six vectors of the parameters' size. Written and read
+/* The state of a healing on disk: a header of fixed size, then five vectors of the parameters' size. Written and read
  * on the same machine; a file of another run, seed or network is refused. */
 #include <inttypes.h>
 #include <string.h>

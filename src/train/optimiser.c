@@ -17,9 +17,24 @@ clvi_optimiser_opts clvi_optimiser_opts_default(clvi_optimiser_kind kind)
     return (clvi_optimiser_opts){.kind = kind, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .momentum = 0.9};
 }
 
+/* A parameter that starts at zero moves as if it were 0.01 large. */
+static void set_units(clvi_optimiser *o)
+{
+    const clvi_tparam *params;
+    const size_t n = clvi_tplan_params(o->plan, &params);
+    for (size_t p = 0; p < n; p++) {
+        const float *const w = clvi_tplan_theta(o->plan) + params[p].offset;
+        double sum = 0;
+        for (size_t i = 0; i < params[p].count; i++)
+            sum += (double)w[i] * (double)w[i];
+        o->unit[p] = o->opts.relative ? fmax(0.01, sqrt(sum / (double)params[p].count)) : 1;
+    }
+}
+
 clv_status clvi_optimiser_create(clvi_optimiser *out, clvi_tplan *plan, const clvi_optimiser_opts *opts,
                                  clv_context *context, clv_error *err)
 {
+    const clvi_tparam *params;
     const size_t n = clvi_tplan_size(plan);
     *out = (clvi_optimiser){.opts = *opts,
                             .plan = plan,
@@ -30,11 +45,13 @@ clv_status clvi_optimiser_create(clvi_optimiser *out, clvi_tplan *plan, const cl
     out->v = clvi_calloc(n + 1, sizeof(float));
     out->average = clvi_calloc(n + 1, sizeof(float));
     out->partial = clvi_calloc(n / CHUNK + 1, sizeof *out->partial);
-    if (!out->m || !out->v || !out->average || !out->partial) {
+    out->unit = clvi_calloc(clvi_tplan_params(plan, &params) + 1, sizeof *out->unit);
+    if (!out->m || !out->v || !out->average || !out->partial || !out->unit) {
         clvi_optimiser_free(out);
         return FAIL(err, CLV_ERR_NOMEM, "optimiser of %zu parameters", n);
     }
     memcpy(out->average, clvi_tplan_theta(plan), n * sizeof(float));
+    set_units(out);
     return CLV_OK;
 }
 
@@ -44,6 +61,7 @@ void clvi_optimiser_free(clvi_optimiser *o)
     clvi_free(o->v);
     clvi_free(o->average);
     clvi_free(o->partial);
+    clvi_free(o->unit);
     *o = (clvi_optimiser){0};
 }
 
@@ -63,23 +81,24 @@ typedef struct step_job {
     double rate, scale;
 } step_job;
 
-static void move_param(const step_job *j, const clvi_tparam *p)
+static void move_param(const step_job *j, const clvi_tparam *p, double unit)
 {
     clvi_optimiser *const o = j->o;
+    const double rate = j->rate * unit;
     const size_t at = p->offset;
     float *const w = clvi_tplan_theta(o->plan) + at;
     const float *const g = clvi_tplan_gradient(o->plan) + at;
     const double decay = p->decay ? o->opts.decay : 0;
     if (o->opts.kind == CLVI_NESTEROV) {
-        o->loops->nesterov(w, o->m + at, g, p->count, (float)j->rate, (float)o->opts.momentum, (float)decay,
+        o->loops->nesterov(w, o->m + at, g, p->count, (float)rate, (float)o->opts.momentum, (float)decay,
                            (float)j->scale);
     } else {
         const double t = (double)o->steps;
-        const clvi_adam_step step = {.rate = (float)j->rate,
+        const clvi_adam_step step = {.rate = (float)rate,
                                      .beta1 = (float)o->opts.beta1,
                                      .beta2 = (float)o->opts.beta2,
                                      .eps = (float)o->opts.eps,
-                                     .decay = (float)(j->rate * decay),
+                                     .decay = (float)(rate * decay),
                                      .fix1 = (float)(1 / (1 - pow(o->opts.beta1, t))),
                                      .fix2 = (float)(1 / (1 - pow(o->opts.beta2, t))),
                                      .scale = (float)j->scale};
@@ -97,7 +116,7 @@ static void step_task(void *arg, size_t index, int worker)
     const clvi_tparam *params;
     (void)worker;
     (void)clvi_tplan_params(j->o->plan, &params);
-    move_param(j, &params[index]);
+    move_param(j, &params[index], j->o->unit[index]);
 }
 
 double clvi_optimiser_step(clvi_optimiser *o, double rate)

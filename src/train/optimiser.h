@@ -13,9 +13,10 @@ typedef struct clvi_optimiser_opts {
     clvi_optimiser_kind kind;
     double beta1, beta2, eps; /* AdamW */
     double momentum;          /* Nesterov */
-    double decay; /* of weights, not of biases and norms; AdamW: decoupled; Nesterov: part of the gradient */
-    double clip;  /* largest norm of the gradient; 0: any */
-    double mean;  /* share of the old in the running mean of the weights, per step; 0: none kept */
+    double decay;  /* of weights, not of biases and norms; AdamW: decoupled; Nesterov: part of the gradient */
+    double clip;   /* largest norm of the gradient; 0: any */
+    bool relative; /* rates are shares of the root mean square that each parameter had at the start */
+    double mean;   /* share of the old in the running mean of the weights, per step; 0: none kept */
 } clvi_optimiser_opts;
 
 clvi_optimiser_opts clvi_optimiser_opts_default(clvi_optimiser_kind kind);
@@ -28,6 +29,7 @@ typedef struct clvi_optimiser {
     clvi_pool *pool;
     float *m, *v; /* v: AdamW alone */
     float *average;
+    double *unit; /* [params] what a rate of 1 is */
     size_t size;
     int64_t steps; /* taken */
     double *partial;
