@@ -6,8 +6,8 @@
 #include "cleave/cleave.h"
 #include "verbs.h"
 
-static const verb *const verbs[] = {&verb_inspect, &verb_compress, &verb_frontier, &verb_stats, &verb_eval,
-                                    &verb_run,     &verb_diff,     &verb_synth,    &verb_new,   &verb_bench};
+static const verb *const verbs[] = {&verb_inspect, &verb_compress, &verb_frontier, &verb_stats, &verb_eval, &verb_run,
+                                    &verb_diff,    &verb_synth,    &verb_new,      &verb_bench, &verb_heal};
 #define VERBS (sizeof verbs / sizeof *verbs)
 
 static const verb *find_verb(const char *name)

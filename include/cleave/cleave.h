@@ -28,6 +28,7 @@
 #include "cleave/context.h"
 #include "cleave/data.h"
 #include "cleave/frontier.h"
+#include "cleave/heal.h"
 #include "cleave/measure.h"
 #include "cleave/model.h"
 #include "cleave/report.h"

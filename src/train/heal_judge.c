@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The held-out images: they decide what is better, and are never trained on. */
+#include <math.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "train/heal_private.h"
+#include "train/loss.h"
+
+static int64_t padded(const clvi_heal_job *j)
+{
+    return (j->n_held + j->opts->batch - 1) / j->opts->batch * j->opts->batch;
+}
+
+size_t clvi_heal_image(const clvi_heal_job *j)
+{
+    return (size_t)(clv_tensor_count(&j->input) / j->input.dims[0]);
+}
+
+/* Numbers of head h for one image. */
+static size_t numbers(const clvi_heal_job *j, size_t h)
+{
+    const clv_tensor *const t = clvi_tplan_head_shape(j->plan, h);
+    return (size_t)(clv_tensor_count(t) / t->dims[0]);
+}
+
+/* Corrupt images are taken out: the ones behind them move up. */
+static clv_status read_held(clvi_heal_job *j, clv_error *err)
+{
+    const size_t image = clvi_heal_image(j);
+    int64_t kept = 0;
+    for (int64_t i = 0; i < j->n_held; i++) {
+        bool bad = false;
+        clv_tensor one = j->input;
+        one.dims[0] = 1;
+        one.data = j->held + (size_t)kept * image;
+        TRY(clv_dataset_read(j->images, j->items[j->n_train + i], 1, j->preprocess, &one, &bad, j->context, err));
+        kept += !bad;
+        TRY(clvi_check_cancel(j->context, err));
+    }
+    j->n_held = kept;
+    if (kept < 1)
+        return FAIL(err, CLV_ERR_DATA, "none of the held-out images can be read");
+    for (int64_t i = kept; i < padded(j); i++)
+        memcpy(j->held + (size_t)i * image, j->held + (size_t)(i - kept) % (size_t)kept * image, image * sizeof(float));
+    return CLV_OK;
+}
+
+clv_status clvi_heal_hold_out(clvi_heal_job *j, clv_error *err)
+{
+    const size_t n = (size_t)padded(j), image = clvi_heal_image(j), lane = (size_t)j->opts->batch / CLVI_HEAL_LANES;
+    size_t floats;
+    if (!clvi_mul(n, image, &floats) || !(j->held = clvi_alloc_array(floats, sizeof(float))))
+        return FAIL(err, CLV_ERR_NOMEM, "%zu held-out images", n);
+    TRY(read_held(j, err));
+    for (size_t h = 0; h < j->pairs.n_outputs; h++)
+        if (!(j->answers[h] = clvi_alloc_array(n * numbers(j, h), sizeof(float))))
+            return FAIL(err, CLV_ERR_NOMEM, "answers of the teacher to %zu images", n);
+    for (size_t at = 0; at < (size_t)padded(j); at += (size_t)j->opts->batch) {
+        TRY(clvi_check_cancel(j->context, err));
+        TRY(clvi_tplan_run(j->guide, j->held + at * image, NULL, NULL, err));
+        for (size_t l = 0; l < CLVI_HEAL_LANES; l++)
+            for (size_t h = 0; h < j->pairs.n_outputs; h++)
+                memcpy(j->answers[h] + (at + l * lane) * numbers(j, h), clvi_tplan_head(j->guide, l, h),
+                       lane * numbers(j, h) * sizeof(float));
+    }
+    return CLV_OK;
+}
+
+typedef struct tally {
+    double loss;
+    int64_t same, classed;
+} tally;
+
+static void judge_lane(const clvi_heal_job *j, size_t first, size_t lane, tally *t)
+{
+    const size_t per = (size_t)j->opts->batch / CLVI_HEAL_LANES, at = first + lane * per;
+    if (at >= (size_t)j->n_held)
+        return;
+    const size_t rows = clvi_min_size(per, (size_t)j->n_held - at);
+    for (size_t h = 0; h < j->pairs.n_outputs; h++) {
+        const size_t n = numbers(j, h);
+        const float *const s = clvi_tplan_head(j->plan, lane, h), *const a = j->answers[h] + at * n;
+        if (j->pairs.classes[h]) {
+            t->loss += clvi_loss_kl(NULL, s, a, rows, n, 1, 1, &t->same);
+            t->classed += (int64_t)rows;
+        } else {
+            t->loss += clvi_loss_relative(NULL, s, a, rows * n, 1) * (double)rows;
+        }
+    }
+}
+
+clv_status clvi_heal_judge(clvi_heal_job *j, const float *theta, clvi_heal_score *out, clv_error *err)
+{
+    const size_t size = clvi_tplan_size(j->plan), image = clvi_heal_image(j);
+    float *const own = clvi_tplan_theta(j->plan);
+    const double began = clvi_now();
+    tally t = {0};
+    clv_status st = CLV_OK;
+    if (theta) {
+        memcpy(j->work, own, size * sizeof *own);
+        memcpy(own, theta, size * sizeof *own);
+    }
+    for (size_t at = 0; at < (size_t)j->n_held && st == CLV_OK; at += (size_t)j->opts->batch) {
+        st = clvi_tplan_run(j->plan, j->held + at * image, NULL, NULL, err);
+        for (size_t l = 0; l < CLVI_HEAL_LANES && st == CLV_OK; l++)
+            judge_lane(j, at, l, &t);
+    }
+    if (theta)
+        memcpy(own, j->work, size * sizeof *own);
+    out->loss = t.loss / (double)j->n_held;
+    out->agreement = t.classed ? 100.0 * (double)t.same / (double)t.classed : (double)NAN;
+    j->judge_seconds = clvi_now() - began;
+    return st;
+}

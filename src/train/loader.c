@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/loader.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "base/size.h"
+#include "base/status.h"
+
+#define SLOTS       3
+#define CACHE_BYTES ((size_t)1 << 30)
+
+enum { UNREAD = 0, READ, BAD };
+
+typedef struct slot {
+    float *images;
+    int64_t *labels;
+    bool full;
+} slot;
+
+struct clvi_loader {
+    clv_dataset *dataset;
+    const clv_preprocess *preprocess;
+    clvi_loader_opts opts;
+    int64_t *items, *order; /* [n_items]: of the data set; this epoch's order */
+    int64_t epoch;          /* that order is of; -1: none */
+    size_t image;           /* floats */
+    float *cache;           /* [n_items][image], or NULL: too large */
+    uint8_t *state;         /* [n_items] */
+    float *one;             /* without a cache: the image at hand */
+    float black[3];         /* what a black pixel becomes */
+    clv_context *context;   /* of the reading thread */
+
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool started, synced, stop, failed;
+    slot slots[SLOTS];
+    int write, read, held; /* held: the slot that the caller reads; -1: none */
+    clv_status status;
+    clv_error error;
+};
+
+/* --- the reading thread ------------------------------------------------------------------------------------------ */
+
+static void shuffle(clvi_loader *l, int64_t epoch)
+{
+    clvi_rng rng;
+    clvi_rng_seed_stream(&rng, l->opts.seed, (uint64_t)epoch);
+    for (int64_t i = 0; i < l->opts.n_items; i++)
+        l->order[i] = i;
+    for (int64_t i = l->opts.n_items - 1; i > 0; i--) {
+        const int64_t j = (int64_t)clvi_rng_below(&rng, (uint64_t)i + 1), k = l->order[i];
+        l->order[i] = l->order[j];
+        l->order[j] = k;
+    }
+    l->epoch = epoch;
+}
+
+/* The pixels of item `at`, *pixels NULL when it is corrupt. */
+static clv_status pixels_of(clvi_loader *l, int64_t at, const float **pixels, clv_error *err)
+{
+    float *const to = l->cache ? l->cache + (size_t)at * l->image : l->one;
+    if (!l->cache || l->state[at] == UNREAD) {
+        bool bad = false;
+        clv_tensor t = {CLV_FLOAT32, 4, {1, l->opts.chw[0], l->opts.chw[1], l->opts.chw[2]}, to};
+        TRY(clv_dataset_read(l->dataset, l->items[at], 1, l->preprocess, &t, &bad, l->context, err));
+        l->state[at] = bad ? BAD : READ;
+    }
+    *pixels = l->state[at] == BAD ? NULL : to;
+    return CLV_OK;
+}
+
+/* out = the crop at (dy, dx) of the image with a black border of `shift`, perhaps mirrored. */
+static void augment(const clvi_loader *l, float *out, const float *in, clvi_rng *rng)
+{
+    const int64_t c = l->opts.chw[0], h = l->opts.chw[1], w = l->opts.chw[2], s = l->opts.shift;
+    const int64_t dy = s ? (int64_t)clvi_rng_below(rng, (uint64_t)(2 * s + 1)) - s : 0;
+    const int64_t dx = s ? (int64_t)clvi_rng_below(rng, (uint64_t)(2 * s + 1)) - s : 0;
+    const bool mirror = l->opts.flip && clvi_rng_below(rng, 2);
+    if (!dy && !dx && !mirror) {
+        memcpy(out, in, l->image * sizeof *out);
+        return;
+    }
+    for (int64_t k = 0; k < c; k++)
+        for (int64_t y = 0; y < h; y++)
+            for (int64_t x = 0; x < w; x++) {
+                const int64_t fy = y + dy, fx = (mirror ? w - 1 - x : x) + dx;
+                const bool inside = fy >= 0 && fy < h && fx >= 0 && fx < w;
+                out[(k * h + y) * w + x] = inside ? in[(k * h + fy) * w + fx] : l->black[k % 3];
+            }
+}
+
+/* A corrupt image gives its place to the next one of the order that is not. */
+static clv_status fill(clvi_loader *l, slot *s, int64_t step, clv_error *err)
+{
+    const int64_t n = l->opts.n_items, per_epoch = n / l->opts.batch;
+    const int64_t epoch = step / per_epoch, first = step % per_epoch * l->opts.batch;
+    if (l->epoch != epoch)
+        shuffle(l, epoch);
+    for (int64_t i = 0; i < l->opts.batch; i++) {
+        const float *pixels = NULL;
+        int64_t at = 0;
+        for (int64_t skip = 0; skip < n && !pixels; skip++) {
+            at = l->order[(first + i + skip) % n];
+            TRY(pixels_of(l, at, &pixels, err));
+        }
+        if (!pixels)
+            return FAIL(err, CLV_ERR_DATA, "none of %" PRId64 " images can be read", n);
+        clvi_rng rng;
+        clvi_rng_seed_stream(&rng, l->opts.seed ^ 0x9e3779b97f4a7c15u, (uint64_t)(step * l->opts.batch + i));
+        augment(l, s->images + (size_t)i * l->image, pixels, &rng);
+        s->labels[i] = clv_dataset_label(l->dataset, l->items[at]);
+    }
+    return CLV_OK;
+}
+
+static void *reading(void *arg)
+{
+    clvi_loader *const l = arg;
+    int64_t step = l->opts.first_step;
+    (void)pthread_mutex_lock(&l->lock);
+    while (!l->stop && !l->failed) {
+        slot *const s = &l->slots[l->write];
+        if (s->full) {
+            (void)pthread_cond_wait(&l->changed, &l->lock);
+            continue;
+        }
+        (void)pthread_mutex_unlock(&l->lock);
+        clv_error err = {0};
+        const clv_status st = fill(l, s, step, &err);
+        (void)pthread_mutex_lock(&l->lock);
+        l->failed = st != CLV_OK;
+        l->status = st;
+        l->error = err;
+        s->full = st == CLV_OK;
+        l->write = (l->write + 1) % SLOTS;
+        step++;
+        (void)pthread_cond_broadcast(&l->changed);
+    }
+    (void)pthread_mutex_unlock(&l->lock);
+    return NULL;
+}
+
+/* --- the caller's side ------------------------------------------------------------------------------------------- */
+
+clv_status clvi_loader_next(clvi_loader *l, clvi_batch *out, clv_error *err)
+{
+    clv_status st = CLV_OK;
+    (void)pthread_mutex_lock(&l->lock);
+    if (l->held >= 0) {
+        l->slots[l->held].full = false;
+        l->held = -1;
+        (void)pthread_cond_broadcast(&l->changed);
+    }
+    while (!l->slots[l->read].full && !l->failed)
+        (void)pthread_cond_wait(&l->changed, &l->lock);
+    if (l->slots[l->read].full) {
+        *out = (clvi_batch){l->slots[l->read].images, l->slots[l->read].labels};
+        l->held = l->read;
+        l->read = (l->read + 1) % SLOTS;
+    } else {
+        if (err)
+            *err = l->error;
+        st = l->status;
+    }
+    (void)pthread_mutex_unlock(&l->lock);
+    return st;
+}
+
+static clv_status allocate(clvi_loader *l, clv_error *err)
+{
+    const size_t n = (size_t)l->opts.n_items, batch = (size_t)l->opts.batch;
+    size_t bytes;
+    l->image = (size_t)(l->opts.chw[0] * l->opts.chw[1] * l->opts.chw[2]);
+    l->items = clvi_alloc_array(n, sizeof *l->items);
+    l->order = clvi_alloc_array(n, sizeof *l->order);
+    l->state = clvi_calloc(n, 1);
+    l->one = clvi_alloc_array(l->image, sizeof *l->one);
+    if (clvi_mul(n, l->image * sizeof(float), &bytes) && bytes <= CACHE_BYTES)
+        l->cache = clvi_alloc(bytes);
+    bool ok = l->items && l->order && l->state && l->one;
+    for (int i = 0; i < SLOTS; i++) {
+        l->slots[i].images = clvi_alloc_array(batch * l->image, sizeof(float));
+        l->slots[i].labels = clvi_alloc_array(batch, sizeof(int64_t));
+        ok = ok && l->slots[i].images && l->slots[i].labels;
+    }
+    if (!ok)
+        return FAIL(err, CLV_ERR_NOMEM, "batches of %zu images", batch);
+    memcpy(l->items, l->opts.items, n * sizeof *l->items);
+    return CLV_OK;
+}
+
+static clv_status check(const clvi_loader_opts *o, const clv_dataset *dataset, clv_error *err)
+{
+    if (o->n_items < 1 || o->batch < 1 || o->batch > o->n_items)
+        return FAIL(err, CLV_ERR_DATA, "batches of %" PRId64 " images cannot be taken from %" PRId64, o->batch,
+                    o->n_items);
+    for (int64_t i = 0; i < o->n_items && o->labels; i++)
+        if (clv_dataset_label(dataset, o->items[i]) < 0)
+            return FAIL(err, CLV_ERR_DATA, "%s has no label", clv_dataset_name(dataset, o->items[i]));
+    return CLV_OK;
+}
+
+clv_status clvi_loader_create(clvi_loader **out, clv_dataset *dataset, const clv_preprocess *preprocess,
+                              const clvi_loader_opts *opts, clv_error *err)
+{
+    *out = NULL;
+    TRY(check(opts, dataset, err));
+    clvi_loader *const l = clvi_calloc(1, sizeof *l);
+    if (!l)
+        return FAIL(err, CLV_ERR_NOMEM, "loader");
+    *l = (clvi_loader){.dataset = dataset, .preprocess = preprocess, .opts = *opts, .epoch = -1, .held = -1};
+    for (int k = 0; k < 3 && preprocess; k++)
+        l->black[k] = -preprocess->mean[k] / preprocess->std[k];
+    clv_context_opts one = clv_context_opts_default();
+    one.threads = 1;
+    clv_status st = clv_context_create(&l->context, &one, err);
+    if (st == CLV_OK)
+        st = allocate(l, err);
+    if (st == CLV_OK) {
+        l->synced = pthread_mutex_init(&l->lock, NULL) == 0 && pthread_cond_init(&l->changed, NULL) == 0;
+        l->started = l->synced && pthread_create(&l->thread, NULL, reading, l) == 0;
+        if (!l->started)
+            st = FAIL(err, CLV_ERR_NOMEM, "a thread for reading images");
+    }
+    if (st == CLV_OK)
+        *out = l;
+    else
+        clvi_loader_free(l);
+    return st;
+}
+
+void clvi_loader_free(clvi_loader *l)
+{
+    if (!l)
+        return;
+    if (l->started) {
+        (void)pthread_mutex_lock(&l->lock);
+        l->stop = true;
+        (void)pthread_cond_broadcast(&l->changed);
+        (void)pthread_mutex_unlock(&l->lock);
+        (void)pthread_join(l->thread, NULL);
+    }
+    if (l->synced) {
+        (void)pthread_mutex_destroy(&l->lock);
+        (void)pthread_cond_destroy(&l->changed);
+    }
+    for (int i = 0; i < SLOTS; i++) {
+        clvi_free(l->slots[i].images);
+        clvi_free(l->slots[i].labels);
+    }
+    clv_context_free(l->context);
+    clvi_free(l->items);
+    clvi_free(l->order);
+    clvi_free(l->state);
+    clvi_free(l->cache);
+    clvi_free(l->one);
+    clvi_free(l);
+}
