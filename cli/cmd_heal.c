@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cleave/heal.h"
 #include "inputs.h"
@@ -64,8 +65,18 @@ static clv_status measure(app *a, const arguments *args, const clv_model *model,
     return st;
 }
 
+/* The two names may lead to the same file: then it would be overwritten. */
+static bool same_file(const char *x, const char *y)
+{
+    struct stat a, b;
+    return stat(x, &a) == 0 && stat(y, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 static clv_status heal(app *a, arguments *args)
 {
+    if (same_file(args->out, args->in) || same_file(args->out, args->teacher))
+        return app_fail(a, CLV_ERR_ARG, "\"%s\" is a model that is read; the output needs a file of its own",
+                        args->out);
     clv_model *model = NULL, *teacher = NULL;
     clv_dataset *images = NULL;
     clv_preprocess room;
@@ -110,10 +121,10 @@ static int run(const verb *v, int argc, char **argv)
          OPTION_TEXT, &args.images},
         {0, "time", "T", "how long it may take: 90s, 3m (default), 1h", OPTION_TEXT, &args.time},
         {0, "steps", "N", "so many steps instead; then the result is the same anywhere", OPTION_INT, &o->steps},
-        {0, "batch", "N", "images a step, a multiple of 4 (default 128)", OPTION_INT, &o->batch},
-        {0, "rate", "X", "largest learning rate, relative to the weights (default 1e-2)", OPTION_REAL, &o->rate},
+        {0, "batch", "N", "images a step, a multiple of 4 (default 64)", OPTION_INT, &o->batch},
+        {0, "rate", "X", "largest learning rate, relative to the weights (default 6e-4)", OPTION_REAL, &o->rate},
         {0, "temperature", "T", "of the distillation (default 2)", OPTION_REAL, &o->temperature},
-        {0, "features", "X", "weight of the blocks' error (default 1)", OPTION_REAL, &o->features},
+        {0, "features", "X", "weight of the blocks' error (default 0.2)", OPTION_REAL, &o->features},
         {0, "shift", "N", "move images by up to N pixels (default 1/8 of their height)", OPTION_TEXT, &args.shift},
         {0, "no-flip", NULL, "do not mirror images (for text, digits, signs)", OPTION_FLAG, &o->no_flip},
         {0, "held-out", "N", "images kept aside to decide (default a tenth, at most 2000)", OPTION_INT, &o->held_out},

@@ -19,10 +19,10 @@ extern "C" {
 typedef struct clv_heal_opts {
     double seconds;     /* budget of time for all of it, default 180; ignored when steps > 0 */
     int64_t steps;      /* budget in steps: the same bits on every machine with the same libraries; 0: by time */
-    int64_t batch;      /* images a step, a multiple of 4, default 128 */
-    double rate;        /* largest learning rate of the cycle, as a share of each weight array's size, default 1e-2 */
+    int64_t batch;      /* images a step, a multiple of 4, default 64 */
+    double rate;        /* largest learning rate of the cycle, as a share of each weight array's size, default 6e-4 */
     double temperature; /* of the distillation, default 2 */
-    double features;    /* weight of the blocks' error against that of the outputs, default 1 */
+    double features;    /* weight of the blocks' error against that of the outputs, default 0.2 */
     int64_t shift;      /* images are moved by up to so many pixels, default 1/8 of the height; -1: default */
     bool no_flip;       /* do not mirror images */
     int64_t held_out;   /* images kept aside to decide, default 1/10 of them, at most 2000; 0: default */

@@ -21,7 +21,7 @@
 clv_heal_opts clv_heal_opts_default(void)
 {
     return (clv_heal_opts){
-        .seconds = 180, .batch = 128, .rate = 1e-2, .temperature = 2, .features = 1, .shift = -1, .seed = 1};
+        .seconds = 180, .batch = 64, .rate = 6e-4, .temperature = 2, .features = 0.2, .shift = -1, .seed = 1};
 }
 
 static clv_status check_options(const clv_heal_opts *o, clv_error *err)

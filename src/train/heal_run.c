@@ -13,6 +13,7 @@
 
 #define JUDGEMENTS 12
 #define CURVE_MAX  4096
+#define MEASURED   10 /* steps without moving */
 
 /* Teacher and student see the same lane of the batch, one after the other, on the same worker. */
 static clv_status lane_loss(void *user, clvi_tplan *plan, size_t lane, int worker, clv_error *err)
@@ -119,10 +120,16 @@ static clv_status fail_not_finite(clvi_heal_job *j, double loss, clv_error *err)
                 where ? where : "in the loss");
 }
 
+/* Adam's first steps move every weight by the whole rate, whatever its gradient: the moments are measured first. */
+static double rate_now(const clvi_heal_job *j)
+{
+    return j->step < MEASURED ? 0 : j->opts->rate * clvi_schedule_factor(CLVI_ONE_CYCLE, progress(j));
+}
+
 static clv_status one_step(clvi_heal_job *j, clv_error *err)
 {
     clvi_batch batch;
-    const double began = clvi_now(), rate = j->opts->rate * clvi_schedule_factor(CLVI_ONE_CYCLE, progress(j));
+    const double began = clvi_now(), rate = rate_now(j);
     double loss = 0;
     TRY(clvi_loader_next(j->loader, &batch, err));
     j->batch = batch.images;

@@ -58,7 +58,7 @@ float *clvi_tconstant(const clvi_tnode *node, size_t i)
 
 void *clvi_tkept(const clvi_tnode *node, const clvi_trun *run)
 {
-    return node->kept + run->index * clvi_round_up(node->keep, CLV_ALIGN);
+    return node->kept ? node->kept + run->index * clvi_round_up(node->keep, CLV_ALIGN) : NULL;
 }
 
 float *clvi_ttemp(const clvi_trun *run)

@@ -56,7 +56,7 @@ expect 0 "$cleave" --version
 expect 2 "$cleave" compres
 says err 'did you mean "compress"'
 expect 2 "$cleave" help nonsense
-for verb in inspect compress frontier stats eval run diff synth new bench; do
+for verb in inspect compress heal frontier stats eval run diff synth new bench; do
     expect 0 "$cleave" "$verb" --help
     says out "usage: cleave $verb"
     says out "examples:"
@@ -174,6 +174,25 @@ expect 0 "$cleave" eval small.onnx --data images.bin
 cp small.onnx kept.onnx
 expect 0 "${compress[@]}" -o small.onnx --threads 1
 expect 0 cmp small.onnx kept.onnx
+# --- heal
+heal=("$cleave" heal small.onnx --teacher net.onnx --images images.bin --batch 8 --held-out 16)
+expect 0 "${heal[@]}" --steps 6 -o healed.onnx --eval images.bin --json heal.json --log heal.jsonl --plot heal.svg
+says out "loss_after"
+says out "agreement_after"
+expect 0 "$fixture" json heal.json
+expect 0 "$cleave" eval healed.onnx --data images.bin
+expect 0 "${heal[@]}" --steps 6 --threads 1 -o again.onnx
+expect 0 cmp healed.onnx again.onnx
+expect 0 "${heal[@]}" --time 1s -o healed.onnx
+expect 2 "${heal[@]}" --time soon -o healed.onnx
+says err "3m"
+expect 2 "${heal[@]}" --time 1s -o net.onnx
+says err "a file of its own"
+expect 2 "$cleave" heal small.onnx --images images.bin -o healed.onnx
+says err "--teacher"
+expect 1 "${heal[@]}" --steps 6 --batch 96 -o none.onnx
+no_file none.onnx
+
 expect 2 "${compress[@]}" -o net.onnx
 says err "the input itself"
 expect 5 "${compress[@]}" -o floor.onnx --eval images.bin --min-top1 99.9
