@@ -28,11 +28,11 @@ typedef struct clv_compress_opts {
     bool symmetric;     /* fit on what the original network sees; default: on what the compressed one really sees */
     bool no_shortcut;   /* do not let the last convolution of a residual block repair the block's sum */
     bool reestimate;    /* afterwards restore each channel's mean and variance, in order (for weak or data-free fits) */
-    int rounds; /* refits through the activation behind a layer (ReLU, Clip, LeakyReLU, PReLU), default 6; 0: fit
-                   the pre-activation alone */
-    bool first; /* also split convolutions that read a network input; default: they are kept */
-    const char *emit;   /* how several depthwise filters a channel are written: "parallel" (default; NULL), "grouped",
-                           "gather". All compute the same; engines differ in speed */
+    int rounds;       /* refits through the activation behind a layer (ReLU, Clip, LeakyReLU, PReLU), default 6; 0: fit
+                         the pre-activation alone */
+    bool first;       /* also split convolutions that read a network input; default: they are kept */
+    const char *emit; /* how several depthwise filters a channel are written: "parallel" (default; NULL), "grouped",
+                         "gather". All compute the same; engines differ in speed */
     const char *const *keep; /* names of nodes to leave alone */
     size_t n_keep;
     int64_t samples; /* patches per convolution, default 32768; memory grows with it, not with the number of images */

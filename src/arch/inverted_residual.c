@@ -37,7 +37,7 @@ clvi_map clvi_net_inverted_residual(clvi_net *net, clvi_map x, const char *path,
 }
 
 clvi_map clvi_net_inverted_stage(clvi_net *net, clvi_map x, int number, const clvi_inverted_stage *s,
-                                 clvi_activation activation)
+                                 clvi_net_activation activation)
 {
     for (int i = 0; i < s->count; i++) {
         const clvi_inverted block = {.expansion = s->expansion,

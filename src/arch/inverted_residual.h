@@ -9,7 +9,7 @@ typedef struct clvi_inverted {
     int64_t expansion; /* 1: no first convolution */
     int64_t kernel, stride, out;
     int64_t squeeze; /* channels inside squeeze-and-excitation; 0: none */
-    clvi_activation activation;
+    clvi_net_activation activation;
 } clvi_inverted;
 
 /* The shortcut is there when input and output have the same shape. */
@@ -23,6 +23,6 @@ typedef struct clvi_inverted_stage {
 } clvi_inverted_stage;
 
 clvi_map clvi_net_inverted_stage(clvi_net *net, clvi_map x, int number, const clvi_inverted_stage *stage,
-                                 clvi_activation activation);
+                                 clvi_net_activation activation);
 
 #endif

@@ -263,7 +263,7 @@ static int32_t relu6(clvi_net *net, clvi_map x, const char *path)
     return y;
 }
 
-clvi_map clvi_net_activate(clvi_net *net, clvi_map x, const char *path, clvi_activation kind)
+clvi_map clvi_net_activate(clvi_net *net, clvi_map x, const char *path, clvi_net_activation kind)
 {
     clvi_map y = x;
     int32_t gate;
@@ -288,7 +288,7 @@ clvi_map clvi_net_activate(clvi_net *net, clvi_map x, const char *path, clvi_act
     return y;
 }
 
-clvi_map clvi_net_unit(clvi_net *net, clvi_map x, const char *path, clvi_conv_spec spec, clvi_activation kind)
+clvi_map clvi_net_unit(clvi_net *net, clvi_map x, const char *path, clvi_conv_spec spec, clvi_net_activation kind)
 {
     static const char *const names[] = {"", "relu", "relu6", "swish"};
     x = clvi_net_conv(net, x, clvi_net_path(net, "%s.conv", path), spec);

@@ -36,7 +36,7 @@ typedef struct clvi_net {
     int32_t zero, six; /* bounds of ReLU6, made when first needed; CLVI_NONE before */
 } clvi_net;
 
-typedef enum clvi_activation { CLVI_LINEAR, CLVI_RELU, CLVI_RELU6, CLVI_SWISH } clvi_activation;
+typedef enum clvi_net_activation { CLVI_LINEAR, CLVI_RELU, CLVI_RELU6, CLVI_SWISH } clvi_net_activation;
 
 typedef struct clvi_conv_spec {
     int64_t out, kernel; /* required */
@@ -61,10 +61,10 @@ int64_t clvi_net_scaled(const clvi_net *net, int64_t channels);
 
 clvi_map clvi_net_conv(clvi_net *net, clvi_map x, const char *path, clvi_conv_spec spec);
 clvi_map clvi_net_batchnorm(clvi_net *net, clvi_map x, const char *path);
-clvi_map clvi_net_activate(clvi_net *net, clvi_map x, const char *path, clvi_activation kind);
+clvi_map clvi_net_activate(clvi_net *net, clvi_map x, const char *path, clvi_net_activation kind);
 
 /* path.conv, path.bn, path.relu (or relu6, swish; none when linear). */
-clvi_map clvi_net_unit(clvi_net *net, clvi_map x, const char *path, clvi_conv_spec spec, clvi_activation kind);
+clvi_map clvi_net_unit(clvi_net *net, clvi_map x, const char *path, clvi_conv_spec spec, clvi_net_activation kind);
 
 clvi_map clvi_net_add(clvi_net *net, clvi_map a, clvi_map b, const char *path);
 clvi_map clvi_net_concat(clvi_net *net, clvi_map a, clvi_map b, const char *path);

@@ -291,6 +291,10 @@ clv_status clvi_stats_open(clvi_stats *out, const char *path, clv_error *err)
     if (r->cut_off || r->n < 2 || r->record[0].kind != KIND_HEAD || r->record[r->n - 1].kind != KIND_END)
         st = FAIL(err, CLV_ERR_FORMAT, "\"%s\" is cut off or not a file of statistics: %zu whole records, %llu bytes",
                   path, r->n, (unsigned long long)r->end);
+    for (size_t i = 0; st == CLV_OK && i < r->n; i++)
+        if (r->record[i].kind < KIND_HEAD || r->record[i].kind > KIND_END)
+            st = FAIL(err, CLV_ERR_FORMAT, "\"%s\": record %zu is of unknown kind %llu", path, i,
+                      (unsigned long long)r->record[i].kind);
     if (st == CLV_OK)
         st = clvi_records_read(&bytes, r, r->n - 1, err); /* the end, for its hash */
     clvi_free(bytes.data);
@@ -413,8 +417,12 @@ clv_status clvi_stats_describe(clvi_item *table, const clvi_stats *s, size_t i, 
 {
     char name[256];
     clvi_site_stats site;
-    if (s->records.record[i].kind != KIND_SITE)
+    if (s->records.record[i].kind != KIND_SITE) {
+        clvi_bytes unread; /* for its hash */
+        TRY(clvi_records_read(&unread, &s->records, i, err));
+        clvi_free(unread.data);
         return CLV_OK;
+    }
     TRY(read_site(&site, name, s, i, err));
     clvi_item *row = clvi_report_row(table);
     clvi_report_text(row, "layer", name);
