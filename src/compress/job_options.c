@@ -99,6 +99,17 @@ clv_status clvi_job_check_keep_list(const clvi_job *j, clv_error *err)
     return CLV_OK;
 }
 
+/* NULL when a form can take the convolution; removal can take any, and does not count. */
+static const char *refused_by_all(const clvi_conv *conv)
+{
+    size_t n;
+    const clvi_form *const *forms = clvi_form_all(&n);
+    for (size_t i = 0; i < n; i++)
+        if (forms[i] != clvi_form_find("remove") && !forms[i]->refuses(conv))
+            return NULL;
+    return forms[0]->refuses(conv);
+}
+
 const char *clvi_job_reason_to_keep(const clvi_job *j, const clvi_site *site)
 {
     if (listed(&j->opts, site->name))
@@ -106,7 +117,7 @@ const char *clvi_job_reason_to_keep(const clvi_job *j, const clvi_site *site)
     if (!j->opts.first && j->original->values[site->x].is_input)
         return "it reads the network's input";
     if (j->opts.budget && !j->form)
-        return clvi_form_find("depthwise")->refuses(&site->conv); /* what has one channel or one tap */
+        return refused_by_all(&site->conv);
     if (!j->form)
         return NULL; /* a recipe decides */
     const char *refused = j->form->refuses(&site->conv);
