@@ -3,6 +3,7 @@
 #ifndef CLVI_COMPRESS_CANDIDATES_H
 #define CLVI_COMPRESS_CANDIDATES_H
 
+#include "base/pack.h"
 #include "compress/sites.h"
 #include "decompose/form.h"
 
@@ -38,5 +39,9 @@ clv_status clvi_candidates_explore(clvi_candidates *const *lists, const clvi_sit
 
 /* The options of a fit of this candidate. */
 clvi_fit_opts clvi_candidate_fit_opts(const clvi_candidate *candidate, const clvi_fit_opts *base);
+
+/* Candidates as bytes, for the statistics and for the journal of a run. */
+void clvi_candidates_pack(clvi_packer *p, const clvi_candidates *list);
+bool clvi_candidates_unpack(clvi_unpacker *u, clvi_candidates *list); /* false: malformed */
 
 #endif

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/size.h"
-#include "compress/stats_file.h"
 
 enum { KIND_RUN = 1, KIND_CANDIDATES = 2, KIND_FIT = 3 };
 

@@ -162,45 +162,6 @@ static clv_status unpack_moments(clvi_moments *m, clvi_unpacker *u, clv_error *e
     return FAIL(err, CLV_ERR_FORMAT, "moments of %g samples", count);
 }
 
-void clvi_candidates_pack(clvi_packer *p, const clvi_candidates *list)
-{
-    clvi_pack_u64(p, list->n);
-    clvi_pack_double(p, list->share);
-    for (size_t i = 0; i < list->n; i++) {
-        const clvi_candidate *c = &list->item[i];
-        clvi_pack_text(p, c->form ? c->form->name : "");
-        clvi_pack_double(p, c->multiplier);
-        clvi_pack_i64(p, c->size);
-        clvi_pack_u64(p, c->uneven);
-        clvi_pack_double(p, c->error);
-        clvi_pack_i64(p, c->macs_per_pixel);
-        clvi_pack_i64(p, c->parameters);
-    }
-}
-
-bool clvi_candidates_unpack(clvi_unpacker *u, clvi_candidates *list)
-{
-    list->n = (size_t)clvi_unpack_u64(u);
-    list->share = clvi_unpack_double(u);
-    if (u->failed || list->n > CLVI_CANDIDATES_MAX)
-        return false;
-    for (size_t i = 0; i < list->n; i++) {
-        clvi_candidate *c = &list->item[i];
-        char name[64];
-        clvi_unpack_text(u, name, sizeof name);
-        c->form = *name ? clvi_form_find(name) : NULL;
-        c->multiplier = clvi_unpack_double(u);
-        c->size = clvi_unpack_i64(u);
-        c->uneven = clvi_unpack_u64(u) != 0;
-        c->error = clvi_unpack_double(u);
-        c->macs_per_pixel = clvi_unpack_i64(u);
-        c->parameters = clvi_unpack_i64(u);
-        if (u->failed || (*name && !c->form))
-            return false;
-    }
-    return true;
-}
-
 /* --- writing -------------------------------------------------------------------------------------------------------
  */
 

@@ -85,8 +85,4 @@ clv_status clvi_stats_describe(clvi_item *table, const clvi_stats *s, size_t i, 
  * images are in two of them. Candidates are not carried over. */
 clv_status clvi_stats_merge(const char *out, const char *const *paths, size_t n, clv_error *err);
 
-/* Candidates as bytes, for the statistics and for the journal of a run. */
-void clvi_candidates_pack(clvi_packer *p, const clvi_candidates *list);
-bool clvi_candidates_unpack(clvi_unpacker *u, clvi_candidates *list); /* false: malformed */
-
 #endif

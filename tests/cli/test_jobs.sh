@@ -4,43 +4,17 @@
 # usage: test_jobs.sh CLEAVE
 set -u
 cleave=$(realpath "$1")
+here=$(dirname "$(realpath "$0")")
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 export CLEAVE_NUM_THREADS=2
-checks=0 failures=0
-
-fail() {
-    failures=$((failures + 1))
-    printf 'FAILED: %s\n' "$*" >&2
-    sed 's/^/    stderr: /' err >&2
-}
-
-# expect STATUS command...: run, keep out and err
-expect() {
-    local wanted=$1 status
-    shift
-    checks=$((checks + 1))
-    "$@" >out 2>err
-    status=$?
-    last="$*"
-    [ "$status" -eq "$wanted" ] || fail "status $status instead of $wanted: $last"
-}
-
-# says out|err TEXT: the last command said it
-says() {
-    checks=$((checks + 1))
-    grep -qF -- "$2" "$1" || fail "no \"$2\" on $1: $last"
-}
+# shellcheck source=tests/cli/check.sh
+. "$here/check.sh"
 
 no_search() {
     checks=$((checks + 1))
     grep -Eq '^ *search: *0\.0$' out || fail "there was a search: $last"
-}
-
-no_file() {
-    checks=$((checks + 1))
-    [ ! -e "$1" ] || fail "$1 was written: $last"
 }
 
 images="builtin:shapes?n=48&seed=1"
