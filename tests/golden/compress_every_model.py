@@ -66,7 +66,7 @@ def worst(path, model, folder):
 
 def check(model, images, preprocess, form, folder):
     source, target = DATA / "models" / f"{model}.onnx", folder / "small.onnx"
-    args = ["compress", source, "-o", target, "--calibration", images, "--limit", 24, "--samples", 6000, "--preprocess",
+    args = ["compress", source, "-o", target, "--calibration", images, "--limit", 24, "--samples", 2000, "--rounds", 1, "--preprocess",
             *preprocess, "--form", form or "depthwise", "--quiet"]
     if form is None:
         cleave(*args, expect=3)
@@ -91,7 +91,7 @@ def invented_operator(folder):
     model.opset_import.append(onnx.helper.make_opsetid("com.example.invented", 3))
     source, target = folder / "invented.onnx", folder / "invented-small.onnx"
     onnx.save(model, source)
-    cleave("compress", source, "-o", target, "--calibration", LOSSLESS, "--limit", 24, "--samples", 6000, "--preprocess",
+    cleave("compress", source, "-o", target, "--calibration", LOSSLESS, "--limit", 24, "--samples", 2000, "--rounds", 1, "--preprocess",
            "cifar10", "--quiet")
     after = onnx.load(target)
     kept = [n for n in after.graph.node if n.op_type == "Frobnicate"]
