@@ -28,7 +28,7 @@ CASES = {  # model: images, preprocessing, form; None: refused, since depthwise 
     "mobilenet_v1_0.25_224": (PHOTOS, ["tf"], None),
     "ultraface_version-slim-320": (DATA / "faces", ["ultraface"], "depthwise"),
     "ultraface_version-slim-320_simplified": (DATA / "faces", ["ultraface"], "channel"),
-    "waifu2x_upconv_7_photo_scale2x": (DATA / "faces", ["unit", "--resize", "142x142"], "bottleneck"),
+    "waifu2x_upconv_7_photo_scale2x": (DATA / "faces", ["unit", "--resize", "142x142"], "channel"),
     "dicenet_s_0.2_pascal_256x256": (PHOTOS, ["imagenet", "--resize", "256x256", "--crop", "0"], None),
     "nanodet_m_320": (PHOTOS, ["nanodet"], None),
 }
