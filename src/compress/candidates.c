@@ -109,7 +109,7 @@ static size_t list_trials(trial *to, const clvi_sites *sites, const size_t *site
         for (size_t i = 0; i < forms; i++) {
             const clvi_site *s = &sites->site[site[k]];
             trial *t = &to[count];
-            if ((opts->form && opts->form != all[i]) || all[i]->refuses(&s->conv))
+            if ((opts->form && opts->form != all[i]) || all[i] == &clvi_form_average || all[i]->refuses(&s->conv))
                 continue;
             *t = (trial){.site = s, .form = all[i], .cov = cov[k]};
             t->n = list_sizes(t->size, t->form, &s->conv, opts);
@@ -177,6 +177,24 @@ clv_status clvi_candidates_explore(clvi_candidates *const *lists, const clvi_sit
     }
     clvi_free(t);
     return st;
+}
+
+void clvi_candidates_add_averaged(clvi_candidates *list, const clvi_site *site, const clvi_averaged *averaged,
+                                  const clvi_explore_opts *opts)
+{
+    int64_t size[CLVI_AVERAGE_SIZES];
+    const size_t n = averaged->o ? clvi_average_sizes(size, &site->conv) : 0;
+    if (opts->form && opts->form != &clvi_form_average)
+        return;
+    for (size_t i = 0; i < n && list->n < CLVI_CANDIDATES_MAX; i++) {
+        double gain;
+        const clvi_fit_opts fit = {.size = size[i]};
+        list->item[list->n++] = (clvi_candidate){.form = &clvi_form_average,
+                                                 .size = size[i],
+                                                 .error = clvi_averaged_error(&gain, averaged, i),
+                                                 .macs_per_pixel = clvi_form_average.macs(&site->conv, &fit),
+                                                 .parameters = clvi_conv_parameters(&site->conv) + 1 + site->conv.o};
+    }
 }
 
 /* --- as bytes ------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #define CLVI_COMPRESS_CANDIDATES_H
 
 #include "base/pack.h"
+#include "compress/averaged.h"
 #include "compress/sites.h"
 #include "decompose/form.h"
 
@@ -36,6 +37,10 @@ typedef struct clvi_explore_opts {
 clv_status clvi_candidates_explore(clvi_candidates *const *lists, const clvi_sites *sites, const size_t *site,
                                    clvi_covariance *const *cov, size_t n, const clvi_explore_opts *opts,
                                    clv_context *context, clv_error *err);
+
+/* The sizes of the form "average", behind an exploration. */
+void clvi_candidates_add_averaged(clvi_candidates *list, const clvi_site *site, const clvi_averaged *averaged,
+                                  const clvi_explore_opts *opts);
 
 /* The options of a fit of this candidate. */
 clvi_fit_opts clvi_candidate_fit_opts(const clvi_candidate *candidate, const clvi_fit_opts *base);

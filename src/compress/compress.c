@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "compress/averaged.h"
 #include "compress/explore.h"
 #include "compress/fit_site.h"
 #include "compress/job.h"
@@ -162,6 +163,10 @@ static clv_status fit_on_images(clvi_fit *fit, clvi_job *j, size_t i, const clvi
                                      .symmetric = j->opts.symmetric};
     clvi_site_rows rows = {0};
     const double start = clvi_now();
+    if (opts->form == &clvi_form_average) {
+        TRY(opts->form->fit(fit, &j->sites.site[i].conv, NULL, &opts->fit, j->arena, j->context, err));
+        return clvi_averaged_fit(fit, &source, i, err);
+    }
     clv_status st = clvi_site_rows_fill(&rows, &source, i, err);
     j->rows_seconds += clvi_now() - start;
     if (st == CLV_OK)
@@ -187,7 +192,10 @@ static clv_status fit_on_statistics(clvi_fit *fit, clvi_job *j, size_t i, const 
         st = clvi_covariances_of(&cov, own.moments, groups, err);
     if (st == CLV_OK)
         st = opts->form->fit(fit, &site->conv, cov, &opts->fit, j->arena, j->context, err);
+    if (st == CLV_OK && opts->form == &clvi_form_average)
+        st = clvi_averaged_finish(fit, &own.averaged, site, err);
     clvi_covariances_free(cov, groups);
+    clvi_averaged_free(&own.averaged);
     clvi_site_moments_free(own.moments, site);
     clvi_stats_close(&stats);
     return st == CLV_OK || !err ? st : clvi_fail_prefix(err, st, site->name);

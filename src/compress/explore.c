@@ -44,6 +44,8 @@ static clv_status explore_part(flow *f, const clvi_survey_part *part, clv_error 
     }
     if (st == CLV_OK)
         st = clvi_candidates_explore(lists, t->sites, part->site, cov, part->n, t->opts, t->context, err);
+    for (size_t k = 0; st == CLV_OK && k < part->n; k++)
+        clvi_candidates_add_averaged(lists[k], &t->sites->site[part->site[k]], &part->averaged[k], t->opts);
     for (size_t k = 0; cov && k < part->n; k++)
         clvi_covariances_free(cov[k], (size_t)t->sites->site[part->site[k]].conv.groups);
     clvi_free(cov);
@@ -57,10 +59,19 @@ static clv_status take(void *user, const clvi_survey_part *part, clv_error *err)
     flow *f = user;
     for (size_t k = 0; f->writer && k < part->n; k++) {
         const clvi_site *site = &f->task->sites->site[part->site[k]];
-        const clvi_site_stats stats = {part->moments[k], (size_t)site->conv.groups, part->share[k]};
+        const clvi_site_stats stats = {part->moments[k], (size_t)site->conv.groups, part->averaged[k], part->share[k]};
         TRY(clvi_stats_add(f->writer, part->site[k], site->name, &stats, err));
     }
     return f->lists ? explore_part(f, part, err) : CLV_OK;
+}
+
+static void replay_clear(clvi_moments **moments, clvi_averaged *averaged, const size_t *site, size_t n,
+                         const clvi_sites *sites)
+{
+    for (size_t k = 0; k < n; k++) {
+        clvi_site_moments_free(moments[k], &sites->site[site[k]]);
+        clvi_averaged_free(&averaged[k]);
+    }
 }
 
 /* Sites from the file, as many at a time as fit into the memory. */
@@ -69,17 +80,18 @@ static clv_status replay(flow *f, const clvi_stats *stats, clv_error *err)
     const clvi_sites *sites = f->task->sites;
     size_t *site = clvi_calloc(sites->n, sizeof *site), n = 0, bytes = 0;
     clvi_moments **moments = clvi_calloc(sites->n, sizeof *moments);
+    clvi_averaged *averaged = clvi_calloc(sites->n, sizeof *averaged);
     double *share = clvi_calloc(sites->n, sizeof *share);
-    clv_status st = site && moments && share ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "%zu convolutions", sites->n);
+    clv_status st =
+        site && moments && averaged && share ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "%zu convolutions", sites->n);
     for (size_t i = 0; st == CLV_OK && i <= sites->n; i++) {
         const bool end = i == sites->n;
         if (!end && sites->site[i].kept)
             continue;
         const size_t more = end ? 0 : clvi_site_moments_bytes(&sites->site[i]);
         if (n > 0 && (end || bytes + more > f->task->memory)) {
-            st = take(f, &(clvi_survey_part){site, moments, share, n}, err);
-            for (size_t k = 0; k < n; k++)
-                clvi_site_moments_free(moments[k], &sites->site[site[k]]);
+            st = take(f, &(clvi_survey_part){site, moments, averaged, share, n}, err);
+            replay_clear(moments, averaged, site, n, sites);
             n = bytes = 0;
         }
         if (end || st != CLV_OK)
@@ -89,13 +101,14 @@ static clv_status replay(flow *f, const clvi_stats *stats, clv_error *err)
         clvi_site_stats own;
         st = clvi_stats_read(&own, stats, i, &sites->site[i], err);
         moments[n] = own.moments;
+        averaged[n] = own.averaged;
         share[n] = own.share;
         n += st == CLV_OK;
     }
-    for (size_t k = 0; k < n; k++)
-        clvi_site_moments_free(moments[k], &sites->site[site[k]]);
+    replay_clear(moments, averaged, site, n, sites);
     clvi_free(site);
     clvi_free(moments);
+    clvi_free(averaged);
     clvi_free(share);
     return st;
 }

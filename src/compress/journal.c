@@ -10,7 +10,7 @@
 
 enum { KIND_RUN = 1, KIND_CANDIDATES = 2, KIND_FIT = 3 };
 
-static const clvi_records_format format = {"CLVRUN  ", 1};
+static const clvi_records_format format = {"CLVRUN  ", 2};
 
 /* --- the file ------------------------------------------------------------------------------------------------------
  */
@@ -163,6 +163,8 @@ clv_status clvi_journal_add_fit(clvi_journal *j, size_t site, const clvi_fit *fi
     clvi_pack_double(&p, fit->error);
     clvi_pack_i64(&p, fit->macs_per_pixel);
     clvi_pack_i64(&p, fit->iterations);
+    clvi_pack_i64(&p, fit->chain.average);
+    clvi_pack_double(&p, fit->chain.gain);
     clvi_pack_u64(&p, fit->chain.n);
     for (size_t i = 0; i < fit->chain.n; i++)
         pack_link(&p, &fit->chain.link[i], fit->chain.gather[i]);
@@ -220,6 +222,8 @@ clv_status clvi_journal_fit(bool *found, clvi_fit *fit, const clvi_journal *j, s
         *fit = (clvi_fit){.error = clvi_unpack_double(&u)};
         fit->macs_per_pixel = clvi_unpack_i64(&u);
         fit->iterations = (int)clvi_unpack_i64(&u);
+        fit->chain.average = clvi_unpack_i64(&u);
+        fit->chain.gain = clvi_unpack_double(&u);
         fit->chain.n = (size_t)clvi_unpack_u64(&u);
         bool sound = fit->chain.n >= 1 && fit->chain.n <= CLVI_MAX_LINKS;
         for (size_t k = 0; sound && k < fit->chain.n; k++)

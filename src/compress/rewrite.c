@@ -4,6 +4,7 @@
 
 #include "base/half.h"
 #include "base/size.h"
+#include "compress/averaged.h"
 #include "compress/emit.h"
 #include "compress/sites.h"
 
@@ -206,6 +207,74 @@ static clv_status write_next(writer *w, const clvi_chain *chain, size_t *i, cons
     return write_link(w, link->c == 0 || many ? &other : link, channels, suffix, *i + 1 == chain->n, err);
 }
 
+/* --- averaging before a pointwise convolution -----------------------------------------------------------------------
+ */
+
+/* AveragePool over cells, into w->x. */
+static clv_status add_average(writer *w, int64_t cell, clv_error *err)
+{
+    const int64_t sides[2] = {cell, cell}, none[4] = {0};
+    clvi_node *node;
+    int32_t y;
+    TRY(add_between(&y, w, "average", err));
+    TRY(add_node(&node, w, "AveragePool", "average", &w->x, 1, y, err));
+    w->x = y;
+    TRY(clvi_node_set_ints(w->graph, node, "kernel_shape", sides, 2, err));
+    TRY(clvi_node_set_ints(w->graph, node, "pads", none, 4, err));
+    return clvi_node_set_ints(w->graph, node, "strides", sides, 2, err);
+}
+
+/* One more node behind w->x: op(w->x, a constant), into y. */
+static clv_status add_behind(writer *w, const char *op, const char *suffix, const float *data, clv_tensor shape,
+                             int32_t y, clv_error *err)
+{
+    int32_t in[2] = {w->x, CLVI_NONE};
+    clvi_node *node;
+    const char *name = clvi_arena_printf(w->graph->arena, "%s/%s", w->weight, suffix);
+    if (!name)
+        return FAIL(err, CLV_ERR_NOMEM, "node of \"%s\"", w->name);
+    TRY(add_floats(&in[1], w, name, data, shape, err));
+    TRY(add_node(&node, w, op, suffix, in, 2, y, err));
+    w->x = y;
+    return CLV_OK;
+}
+
+/* The mean, then gain and shift, in the place of the node that made the mean. */
+static clv_status correct_mean(writer *w, const clvi_site *site, const clvi_chain *chain, clv_error *err)
+{
+    int32_t at = CLVI_NONE, y;
+    const clvi_conv *v = &site->conv;
+    const bool shifted = v->pt > 0 || v->pl > 0 || v->pb > 0 || v->pr > 0;
+    const float gain = (float)clvi_averaged_gain(site, chain);
+    const float *shift = clvi_averaged_shift(site, chain, w->arena);
+    for (size_t i = 0; i < w->graph->n_nodes; i++)
+        if (w->graph->nodes[i]->n_out > 0 && w->graph->nodes[i]->out[0] == site->mean)
+            at = (int32_t)i;
+    if (at == CLVI_NONE || !shift)
+        return at == CLVI_NONE ? FAIL(err, CLV_ERR_ARG, "the mean behind \"%s\" is not in the graph", site->name)
+                               : FAIL(err, CLV_ERR_NOMEM, "mean behind \"%s\"", site->name);
+    const clvi_node *old = w->graph->nodes[at];
+    const bool flat = !clvi_node_is(old, "GlobalAveragePool") && clvi_node_int(old, "keepdims", 1) == 0;
+    w->n = 0;
+    w->y = site->mean;
+    TRY(add_between(&y, w, "mean", err));
+    clvi_node *mean = clvi_node_new(w->graph, old->op_type, old->name, old->in, old->n_in, &y, 1);
+    if (!mean)
+        return FAIL(err, CLV_ERR_NOMEM, "mean behind \"%s\"", site->name);
+    mean->attr = old->attr;
+    mean->n_attr = old->n_attr;
+    w->nodes[w->n++] = mean;
+    w->x = y;
+    y = site->mean;
+    if (shifted)
+        TRY(add_between(&y, w, "gain", err));
+    TRY(add_behind(w, "Mul", "gain", &gain, (clv_tensor){.rank = 1, .dims = {1}}, y, err));
+    if (shifted)
+        TRY(add_behind(w, "Add", "shift", shift, (clv_tensor){.rank = flat ? 1 : 3, .dims = {v->o, 1, 1}}, site->mean,
+                       err));
+    return clvi_graph_replace(w->graph, (size_t)at, w->nodes, w->n, err);
+}
+
 clv_status clvi_site_rewrite(clvi_graph *graph, const clvi_site *site, const clvi_chain *chain, clv_error *err)
 {
     const int32_t at = clvi_site_node(graph, site);
@@ -220,15 +289,20 @@ clv_status clvi_site_rewrite(clvi_graph *graph, const clvi_site *site, const clv
                 .x = site->x,
                 .y = site->y,
                 .arena = clvi_arena_create()};
-    size_t most = 0; /* a Gather and a Conv a link, or three nodes a filter */
+    size_t most =
+        3; /* an average, or a mean and what stands behind it; a Gather and a Conv a link, or three nodes a filter */
     for (size_t i = 0; i < chain->n; i++)
         most += 3 + 3 * (size_t)clvi_emit_multiplier(&chain->link[i]);
     w.nodes = w.arena ? clvi_arena_calloc(w.arena, most, sizeof(clvi_node *)) : NULL;
     clv_status st = w.nodes ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "node of \"%s\"", site->name);
+    if (st == CLV_OK && chain->average > 1)
+        st = add_average(&w, chain->average, err);
     for (size_t i = 0; st == CLV_OK && i < chain->n; i++)
         st = write_next(&w, chain, &i, site, err);
     if (st == CLV_OK)
         st = clvi_graph_replace(graph, (size_t)at, w.nodes, w.n, err);
+    if (st == CLV_OK && chain->average)
+        st = correct_mean(&w, site, chain, err);
     clvi_arena_free(w.arena);
     return st;
 }

@@ -158,6 +158,28 @@ static void find_next(clvi_sites *sites, size_t index, const clvi_graph *graph, 
             site->next = (int32_t)i;
 }
 
+/* ReduceMean over the two axes of an image. */
+static bool over_pixels(const clvi_node *node)
+{
+    size_t n;
+    const int64_t *axes = clvi_node_ints(node, "axes", &n);
+    return axes && n == 2 && (axes[0] == 2 || axes[0] == -2) && (axes[1] == 3 || axes[1] == -1);
+}
+
+/* The mean over all pixels that alone reads the site, behind its activation. */
+static void find_mean(clvi_site *site, const clvi_graph *graph, const clvi_uses *uses)
+{
+    const clvi_node *reader = only_reader(graph, uses, site->y);
+    if (reader && site->activation.kind != CLVI_ACTIVATION_NONE && site->sum == CLVI_NONE)
+        reader = only_reader(graph, uses, reader->out[0]);
+    if (!reader || site->sum != CLVI_NONE || site->conv.rank != 4 ||
+        !(clvi_node_is(reader, "GlobalAveragePool") || (clvi_node_is(reader, "ReduceMean") && over_pixels(reader))))
+        return;
+    site->mean = reader->out[0];
+    site->conv.map_h = site->shape.h;
+    site->conv.map_w = site->shape.w;
+}
+
 static clv_status describe(clvi_site *site, const clvi_graph *graph, clvi_arena *arena, const clvi_shapes *shapes,
                            clv_error *err)
 {
@@ -199,7 +221,8 @@ clv_status clvi_sites_find(clvi_sites *out, const clvi_graph *graph, const clvi_
         if (!clvi_node_is(node, "Conv") || node->n_in < 2 || node->n_out < 1 || node->in[0] == CLVI_NONE)
             continue;
         clvi_site *site = &out->site[out->n++];
-        *site = (clvi_site){.name = clvi_node_label(graph, node), .node = node, .x = node->in[0], .y = node->out[0]};
+        *site = (clvi_site){
+            .name = clvi_node_label(graph, node), .node = node, .x = node->in[0], .y = node->out[0], .mean = CLVI_NONE};
         find_shortcut(site, graph, &uses, shapes);
         if ((st = describe(site, graph, out->arena, shapes, err)) != CLV_OK)
             goto out;
@@ -208,6 +231,9 @@ clv_status clvi_sites_find(clvi_sites *out, const clvi_graph *graph, const clvi_
     for (size_t i = 0; i < out->n; i++)
         if (!out->site[i].kept)
             find_activation(&out->site[i], graph, &uses, out->arena);
+    for (size_t i = 0; i < out->n; i++)
+        if (!out->site[i].kept)
+            find_mean(&out->site[i], graph, &uses);
     for (size_t i = 0; i < out->n; i++)
         find_next(out, i, graph, &uses);
 out:

@@ -20,9 +20,10 @@ typedef struct clvi_site {
     clvi_conv conv;             /* weights converted to float32 */
     int64_t weight_bytes;       /* of one weight as it is stored */
     clvi_activation activation; /* the only reader of y, or of the sum where there is one; NONE when there are others */
-    int32_t next;               /* index of the convolution that alone reads y, behind an activation at most; or NONE */
-    const char *kept;           /* NULL: to be split; else why not, a sentence in static storage */
-    clvi_emit emit;             /* how clvi_site_rewrite writes filters beyond the first; 0, the default, when found */
+    int32_t mean;     /* the mean over all pixels that y, behind an activation at most, alone goes into; or NONE */
+    int32_t next;     /* index of the convolution that alone reads y, behind an activation at most; or NONE */
+    const char *kept; /* NULL: to be split; else why not, a sentence in static storage */
+    clvi_emit emit;   /* how clvi_site_rewrite writes filters beyond the first; 0, the default, when found */
 } clvi_site;
 
 typedef struct clvi_sites {

@@ -10,7 +10,7 @@
 
 enum { KIND_HEAD = 1, KIND_SITE = 2, KIND_CANDIDATES = 3, KIND_END = 4 };
 
-static const clvi_records_format format = {"CLVSTATS", 1};
+static const clvi_records_format format = {"CLVSTATS", 2};
 
 /* --- what belongs together -----------------------------------------------------------------------------------------
  */
@@ -207,6 +207,7 @@ clv_status clvi_stats_add(clvi_stats_writer *w, size_t site, const char *name, c
     clvi_pack_u64(&p, site);
     clvi_pack_text(&p, name);
     clvi_pack_double(&p, stats->share);
+    clvi_averaged_pack(&p, &stats->averaged);
     clvi_pack_u64(&p, stats->groups);
     for (size_t g = 0; g < stats->groups; g++)
         pack_moments(&p, &stats->moments[g]);
@@ -280,14 +281,16 @@ void clvi_stats_close(clvi_stats *s)
     *s = (clvi_stats){0};
 }
 
-static void free_groups(clvi_moments *m, size_t groups)
+static void free_site(clvi_site_stats *s)
 {
-    for (size_t g = 0; m && g < groups; g++)
-        clvi_moments_free(&m[g]);
-    clvi_free(m);
+    for (size_t g = 0; s->moments && g < s->groups; g++)
+        clvi_moments_free(&s->moments[g]);
+    clvi_free(s->moments);
+    clvi_averaged_free(&s->averaged);
+    *s = (clvi_site_stats){0};
 }
 
-/* A site's record, whatever its shape. Gives out->moments (free_groups). */
+/* A site's record, whatever its shape. Gives *out (free_site). */
 static clv_status read_site(clvi_site_stats *out, char name[256], const clvi_stats *s, size_t record, clv_error *err)
 {
     clvi_bytes bytes;
@@ -297,9 +300,10 @@ static clv_status read_site(clvi_site_stats *out, char name[256], const clvi_sta
     (void)clvi_unpack_u64(&u);
     clvi_unpack_text(&u, name, 256);
     out->share = clvi_unpack_double(&u);
+    const bool averaged = clvi_averaged_unpack(&u, &out->averaged);
     const uint64_t n = clvi_unpack_u64(&u);
     clv_status st = CLV_OK;
-    if (u.failed || n < 1 || n > u.left || !(out->share > 0) || out->share > 1)
+    if (u.failed || !averaged || n < 1 || n > u.left || !(out->share > 0) || out->share > 1)
         st = FAIL(err, CLV_ERR_FORMAT, "\"%s\": record %zu holds %llu groups in %zu bytes, a share of %g",
                   s->records.path, record, (unsigned long long)n, u.left, out->share);
     if (st == CLV_OK && !(out->moments = clvi_calloc((size_t)n, sizeof *out->moments)))
@@ -308,10 +312,8 @@ static clv_status read_site(clvi_site_stats *out, char name[256], const clvi_sta
     for (size_t g = 0; st == CLV_OK && g < n; g++)
         st = unpack_moments(&out->moments[g], &u, err);
     clvi_free(bytes.data);
-    if (st != CLV_OK) {
-        free_groups(out->moments, out->groups);
-        *out = (clvi_site_stats){0};
-    }
+    if (st != CLV_OK)
+        free_site(out);
     return st;
 }
 
@@ -344,12 +346,11 @@ clv_status clvi_stats_read(clvi_site_stats *out, const clvi_stats *s, size_t sit
     TRY(read_site(out, name, s, record, err));
     const clvi_moments *m = out->moments;
     if (out->groups == (size_t)c->groups && m[0].q == (size_t)(c->c / c->groups * c->kh * c->kw) &&
-        m[0].n == (size_t)(c->o / c->groups))
+        m[0].n == (size_t)(c->o / c->groups) && (out->averaged.o == 0 || out->averaged.o == (size_t)c->o))
         return CLV_OK;
     const clv_status st = FAIL(err, CLV_ERR_FORMAT, "\"%s\": statistics of \"%s\" are %zu groups of [%zu, %zu]",
                                s->records.path, name, out->groups, m[0].n, m[0].q);
-    free_groups(out->moments, out->groups);
-    *out = (clvi_site_stats){0};
+    free_site(out);
     return st;
 }
 
@@ -392,7 +393,7 @@ clv_status clvi_stats_describe(clvi_item *table, const clvi_stats *s, size_t i, 
     clvi_report_int(row, "outputs", (int64_t)site.moments[0].n);
     clvi_report_int(row, "samples", (int64_t)site.moments[0].count);
     clvi_report_real(row, "share_of_sum", site.share, 3);
-    free_groups(site.moments, site.groups);
+    free_site(&site);
     return CLV_OK;
 }
 
@@ -433,13 +434,17 @@ static clv_status add_site(clvi_site_stats *sum, const clvi_stats *file, size_t 
         return FAIL(err, CLV_ERR_ARG, "\"%s\" has no statistics of \"%s\"", file->records.path, name);
     TRY(read_site(&other, other_name, file, at, err));
     clv_status st = CLV_OK;
-    if (sum->groups != other.groups)
-        st = FAIL(err, CLV_ERR_ARG, "\"%s\" has %zu and %zu groups", name, sum->groups, other.groups);
+    if (sum->groups != other.groups || sum->averaged.o != other.averaged.o ||
+        sum->averaged.sizes != other.averaged.sizes)
+        st = FAIL(err, CLV_ERR_ARG, "\"%s\" has %zu and %zu groups, %zu and %zu means", name, sum->groups, other.groups,
+                  sum->averaged.o, other.averaged.o);
+    else
+        clvi_averaged_merge(&sum->averaged, &other.averaged);
     const double a = sum->moments[0].count, b = other.moments[0].count;
     sum->share = (a * sum->share + b * other.share) / (a + b);
     for (size_t g = 0; st == CLV_OK && g < sum->groups; g++)
         st = clvi_moments_merge(&sum->moments[g], &other.moments[g], err);
-    free_groups(other.moments, other.groups);
+    free_site(&other);
     return st;
 }
 
@@ -457,7 +462,7 @@ static clv_status merge_site(clvi_stats_writer *w, const clvi_stats *files, size
         st = add_site(&sum, &files[i], (size_t)site, name, err);
     if (st == CLV_OK)
         st = clvi_stats_add(w, (size_t)site, name, &sum, err);
-    free_groups(sum.moments, sum.groups);
+    free_site(&sum);
     return st;
 }
 

@@ -7,6 +7,7 @@
 #define CLVI_COMPRESS_STATS_FILE_H
 
 #include "base/records.h"
+#include "compress/averaged.h"
 #include "compress/calibration.h"
 #include "compress/candidates.h"
 #include "decompose/moments.h"
@@ -41,6 +42,7 @@ clv_status clvi_stats_head_of(clvi_stats_head *out, const clvi_graph *folded, co
 typedef struct clvi_site_stats {
     clvi_moments *moments; /* [groups] */
     size_t groups;
+    clvi_averaged averaged;
     double share; /* as clvi_candidates */
 } clvi_site_stats;
 
@@ -70,7 +72,8 @@ typedef struct clvi_stats {
 clv_status clvi_stats_open(clvi_stats *out, const char *path, clv_error *err);
 void clvi_stats_close(clvi_stats *s); /* an empty one is fine */
 
-/* Gives out->moments (clvi_site_moments_free, survey.h). CLV_ERR_FORMAT: not there, or of another shape. */
+/* Gives out->moments (clvi_site_moments_free, survey.h) and out->averaged (clvi_averaged_free). CLV_ERR_FORMAT: not
+ * there, or of another shape. */
 clv_status clvi_stats_read(clvi_site_stats *out, const clvi_stats *s, size_t site, const clvi_site *shape,
                            clv_error *err);
 

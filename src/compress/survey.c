@@ -70,7 +70,7 @@ void clvi_covariances_free(clvi_covariance *cov, size_t groups)
 
 /* --- one part of the walk ----------------------------------------------------------------------------------------- */
 
-#define FETCHED ((size_t)3) /* values of each site */
+#define FETCHED ((size_t)4) /* values of each site */
 
 /* Sums over all samples and channels, about the mean of each channel only at the end. */
 typedef struct spread {
@@ -83,10 +83,11 @@ typedef struct part {
     clvi_calibration *calibration;
     size_t *site; /* [n] */
     clvi_moments **moments;
-    spread *spread; /* [n] of the outputs, and of the sums that they go into */
-    double *share;  /* [n] */
+    clvi_averaged *averaged; /* [n] */
+    spread *spread;          /* [n] of the outputs, and of the sums that they go into */
+    double *share;           /* [n] */
     size_t n;
-    int32_t *fetch;     /* [FETCHED n] x, y and the block's sum (y where there is none) of each */
+    int32_t *fetch;     /* [FETCHED n] x, y, the block's sum and the mean (y where there is none) of each */
     clv_status *status; /* [n] of the batch at work, with reason */
     clv_error *reason;
     /* the batch at work */
@@ -163,6 +164,9 @@ static clv_status add_site(const part *p, size_t k, clv_error *err)
                 own[r * n + j] = y[r * o + g * n + j];
         st = clvi_moments_add(&p->moments[k][g], used, x, own, err);
     }
+    if (st == CLV_OK)
+        st = clvi_averaged_add(&p->averaged[k], site, p->images, p->values[FETCHED * k].data,
+                               p->values[FETCHED * k + 3].data, p->calibration->bad + p->first, err);
     clvi_free(x);
     clvi_free(y);
     clvi_free(own);
@@ -199,12 +203,13 @@ static clv_status part_create(part *p, const clvi_sites *sites, clvi_calibration
                 .calibration = calibration,
                 .site = clvi_calloc(sites->n, sizeof(size_t)),
                 .moments = clvi_calloc(sites->n, sizeof(clvi_moments *)),
+                .averaged = clvi_calloc(sites->n, sizeof(clvi_averaged)),
                 .spread = clvi_calloc(sites->n, sizeof(spread)),
                 .share = clvi_calloc(sites->n, sizeof(double)),
                 .fetch = clvi_calloc(FETCHED * sites->n, sizeof(int32_t)),
                 .status = clvi_calloc(sites->n, sizeof(clv_status)),
                 .reason = clvi_calloc(sites->n, sizeof(clv_error))};
-    return p->site && p->moments && p->spread && p->share && p->fetch && p->status && p->reason
+    return p->site && p->moments && p->averaged && p->spread && p->share && p->fetch && p->status && p->reason
                ? CLV_OK
                : FAIL(err, CLV_ERR_NOMEM, "statistics of %zu convolutions", sites->n);
 }
@@ -214,6 +219,7 @@ static void part_clear(part *p)
     for (size_t k = 0; k < p->n; k++) {
         clvi_site_moments_free(p->moments[k], &p->sites->site[p->site[k]]);
         p->moments[k] = NULL;
+        clvi_averaged_free(&p->averaged[k]);
         clvi_free(p->spread[k].sums);
         p->spread[k] = (spread){0};
     }
@@ -225,6 +231,7 @@ static void part_free(part *p)
     part_clear(p);
     clvi_free(p->site);
     clvi_free(p->moments);
+    clvi_free(p->averaged);
     clvi_free(p->spread);
     clvi_free(p->share);
     clvi_free(p->fetch);
@@ -249,6 +256,8 @@ static clv_status part_fill(part *p, size_t *next, size_t memory, clv_error *err
         p->fetch[FETCHED * p->n] = site->x;
         p->fetch[FETCHED * p->n + 1] = site->y;
         p->fetch[FETCHED * p->n + 2] = site->sum != CLVI_NONE ? site->sum : site->y;
+        p->fetch[FETCHED * p->n + 3] = site->mean != CLVI_NONE ? site->mean : site->y;
+        TRY(clvi_averaged_create(&p->averaged[p->n], site, err));
         if (site->sum != CLVI_NONE)
             p->spread[p->n].sums = clvi_calloc(4 * (size_t)site->shape.o, sizeof(double));
         if (site->sum != CLVI_NONE && !p->spread[p->n++].sums)
@@ -272,6 +281,8 @@ static size_t plan_ahead(int32_t *wanted, size_t *at, const clvi_graph *graph, c
         wanted[n++] = sites->site[i].y;
         if (sites->site[i].sum != CLVI_NONE)
             wanted[n++] = sites->site[i].sum;
+        if (sites->site[i].mean != CLVI_NONE)
+            wanted[n++] = sites->site[i].mean;
     }
     return n;
 }
@@ -301,7 +312,7 @@ clv_status clvi_survey(const clvi_graph *original, const clvi_sites *sites, clvi
         for (size_t k = 0; k < p.n; k++)
             p.share[k] = share_of(&p.spread[k], (size_t)sites->site[p.site[k]].shape.o);
         if (st == CLV_OK)
-            st = take(user, &(clvi_survey_part){p.site, p.moments, p.share, p.n}, err);
+            st = take(user, &(clvi_survey_part){p.site, p.moments, p.averaged, p.share, p.n}, err);
         part_clear(&p);
     }
     part_free(&p);

@@ -3,14 +3,15 @@
 #ifndef CLVI_COMPRESS_SURVEY_H
 #define CLVI_COMPRESS_SURVEY_H
 
-#include "compress/calibration.h"
+#include "compress/averaged.h"
 #include "decompose/moments.h"
 
 /* The moments of some sites, in their order. */
 typedef struct clvi_survey_part {
-    const size_t *site;     /* [n] indices */
-    clvi_moments **moments; /* [n] of [groups] each, everything flushed */
-    const double *share;    /* [n] of the variance of the block's sum, what the convolution's output has; 1: no sum */
+    const size_t *site;            /* [n] indices */
+    clvi_moments **moments;        /* [n] of [groups] each, everything flushed */
+    const clvi_averaged *averaged; /* [n] */
+    const double *share; /* [n] of the variance of the block's sum, what the convolution's output has; 1: no sum */
     size_t n;
 } clvi_survey_part;
 

@@ -18,9 +18,10 @@
 typedef struct clvi_conv {
     int64_t o, c, groups;
     int64_t kh, kw, sh, sw, dh, dw, pt, pl, pb, pr;
-    int rank;          /* 4, or 3 for 1-D */
-    const float *w;    /* [o, c/groups, kh, kw], borrowed */
-    const float *bias; /* [o] or NULL, borrowed */
+    int rank;             /* 4, or 3 for 1-D */
+    int64_t map_h, map_w; /* the input's map, where the output goes into its own mean alone (average.h); else 0 */
+    const float *w;       /* [o, c/groups, kh, kw], borrowed */
+    const float *bias;    /* [o] or NULL, borrowed */
 } clvi_conv;
 
 /* One link of the chain that replaces it: again a convolution, with arena-owned weights and an optional bias. */
@@ -34,6 +35,8 @@ typedef struct clvi_chain {
      * A channel with no filter does not occur in the list. An empty list (link[i].c = 0) makes a link that reads
      * nothing: its bias, for every pixel (w and gather are then pointers to nothing). */
     const int32_t *gather[CLVI_MAX_LINKS];
+    int64_t average; /* cells of so many pixels squared are averaged before the only link, and gain behind it; 0: no */
+    double gain;
 } clvi_chain;
 
 /* How the factors of a form are found; not every form has every method. */
