@@ -4,8 +4,8 @@
 #define CLVI_COMPRESS_CANDIDATES_H
 
 #include "base/pack.h"
-#include "compress/averaged.h"
 #include "compress/sites.h"
+#include "decompose/averaged.h"
 #include "decompose/form.h"
 
 typedef struct clvi_candidate {

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "compress/averaged.h"
 #include "compress/explore.h"
+#include "compress/fit_average.h"
 #include "compress/fit_site.h"
 #include "compress/job.h"
 #include "compress/reestimate.h"
@@ -165,7 +165,7 @@ static clv_status fit_on_images(clvi_fit *fit, clvi_job *j, size_t i, const clvi
     const double start = clvi_now();
     if (opts->form == &clvi_form_average) {
         TRY(opts->form->fit(fit, &j->sites.site[i].conv, NULL, &opts->fit, j->arena, j->context, err));
-        return clvi_averaged_fit(fit, &source, i, err);
+        return clvi_fit_average(fit, &source, i, err);
     }
     clv_status st = clvi_site_rows_fill(&rows, &source, i, err);
     j->rows_seconds += clvi_now() - start;
@@ -193,7 +193,7 @@ static clv_status fit_on_statistics(clvi_fit *fit, clvi_job *j, size_t i, const 
     if (st == CLV_OK)
         st = opts->form->fit(fit, &site->conv, cov, &opts->fit, j->arena, j->context, err);
     if (st == CLV_OK && opts->form == &clvi_form_average)
-        st = clvi_averaged_finish(fit, &own.averaged, site, err);
+        st = clvi_averaged_finish(fit, &own.averaged, &site->conv, err);
     clvi_covariances_free(cov, groups);
     clvi_averaged_free(&own.averaged);
     clvi_site_moments_free(own.moments, site);

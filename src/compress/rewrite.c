@@ -4,9 +4,9 @@
 
 #include "base/half.h"
 #include "base/size.h"
-#include "compress/averaged.h"
 #include "compress/emit.h"
 #include "compress/sites.h"
+#include "decompose/averaged.h"
 
 typedef struct writer {
     clvi_graph *graph;
@@ -245,8 +245,8 @@ static clv_status correct_mean(writer *w, const clvi_site *site, const clvi_chai
     int32_t at = CLVI_NONE, y;
     const clvi_conv *v = &site->conv;
     const bool shifted = v->pt > 0 || v->pl > 0 || v->pb > 0 || v->pr > 0;
-    const float gain = (float)clvi_averaged_gain(site, chain);
-    const float *shift = clvi_averaged_shift(site, chain, w->arena);
+    const float gain = (float)clvi_averaged_gain(chain, v);
+    const float *shift = clvi_averaged_shift(chain, v, &site->activation, w->arena);
     for (size_t i = 0; i < w->graph->n_nodes; i++)
         if (w->graph->nodes[i]->n_out > 0 && w->graph->nodes[i]->out[0] == site->mean)
             at = (int32_t)i;

@@ -7,9 +7,9 @@
 #define CLVI_COMPRESS_STATS_FILE_H
 
 #include "base/records.h"
-#include "compress/averaged.h"
 #include "compress/calibration.h"
 #include "compress/candidates.h"
+#include "decompose/averaged.h"
 #include "decompose/moments.h"
 #include "report/report.h"
 

@@ -165,7 +165,7 @@ static clv_status add_site(const part *p, size_t k, clv_error *err)
         st = clvi_moments_add(&p->moments[k][g], used, x, own, err);
     }
     if (st == CLV_OK)
-        st = clvi_averaged_add(&p->averaged[k], site, p->images, p->values[FETCHED * k].data,
+        st = clvi_averaged_add(&p->averaged[k], &site->conv, &site->activation, p->images, p->values[FETCHED * k].data,
                                p->values[FETCHED * k + 3].data, p->calibration->bad + p->first, err);
     clvi_free(x);
     clvi_free(y);
@@ -257,7 +257,7 @@ static clv_status part_fill(part *p, size_t *next, size_t memory, clv_error *err
         p->fetch[FETCHED * p->n + 1] = site->y;
         p->fetch[FETCHED * p->n + 2] = site->sum != CLVI_NONE ? site->sum : site->y;
         p->fetch[FETCHED * p->n + 3] = site->mean != CLVI_NONE ? site->mean : site->y;
-        TRY(clvi_averaged_create(&p->averaged[p->n], site, err));
+        TRY(clvi_averaged_create(&p->averaged[p->n], &site->conv, err));
         if (site->sum != CLVI_NONE)
             p->spread[p->n].sums = clvi_calloc(4 * (size_t)site->shape.o, sizeof(double));
         if (site->sum != CLVI_NONE && !p->spread[p->n++].sums)

@@ -3,7 +3,8 @@
 #ifndef CLVI_COMPRESS_SURVEY_H
 #define CLVI_COMPRESS_SURVEY_H
 
-#include "compress/averaged.h"
+#include "compress/calibration.h"
+#include "decompose/averaged.h"
 #include "decompose/moments.h"
 
 /* The moments of some sites, in their order. */

@@ -55,7 +55,7 @@ static int64_t macs(const clvi_conv *v, const clvi_fit_opts *opts)
     return (int64_t)ceil((double)clvi_conv_macs_per_pixel(v) * cells / pixels);
 }
 
-/* The weights stay; who has whole maps sets the gain and the error (compress/averaged.h). */
+/* The weights stay; who has whole maps sets the gain and the error (averaged.h). */
 static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covariance *cov, const clvi_fit_opts *opts,
                       clvi_arena *arena, clv_context *context, clv_error *err)
 {

@@ -9,7 +9,8 @@
 
 #include <math.h>
 
-#include "compress/averaged.h"
+#include "compress/sites.h"
+#include "decompose/averaged.h"
 #include "unit/runtime_graphs.h"
 
 #define IMAGES 7
@@ -120,8 +121,8 @@ static void the_error_foretold_is_that_of_the_network(void **state)
         const clvi_site *site = &sites.site[0];
         assert_null(clvi_form_average.refuses(&site->conv));
         assert_int_equal(clvi_average_sizes(size, &site->conv), cases[c].sizes);
-        assert_int_equal(clvi_averaged_create(&sums, site, NULL), CLV_OK);
-        assert_int_equal(clvi_averaged_add(&sums, site, IMAGES, x, mean, skip, NULL), CLV_OK);
+        assert_int_equal(clvi_averaged_create(&sums, &site->conv, NULL), CLV_OK);
+        assert_int_equal(clvi_averaged_add(&sums, &site->conv, &site->activation, IMAGES, x, mean, skip, NULL), CLV_OK);
         for (size_t i = 0; i < cases[c].sizes; i++) {
             clvi_graph *written;
             clvi_fit fit;
@@ -131,7 +132,7 @@ static void the_error_foretold_is_that_of_the_network(void **state)
             opts.size = size[i];
             assert_int_equal(clvi_graph_clone(&written, original, NULL), CLV_OK);
             assert_int_equal(clvi_form_average.fit(&fit, &site->conv, NULL, &opts, arena, NULL, NULL), CLV_OK);
-            if (clvi_averaged_finish(&fit, &sums, site, &err) != CLV_OK ||
+            if (clvi_averaged_finish(&fit, &sums, &site->conv, &err) != CLV_OK ||
                 clvi_site_rewrite(written, site, &fit.chain, &err) != CLV_OK ||
                 clvi_graph_verify(written, &err) != CLV_OK)
                 fail_msg("%s", err.msg);
@@ -168,12 +169,12 @@ static void sums_add_up_and_survive_a_file(void **state)
     run(original, x, mean);
     sites_of(&sites, original);
     const clvi_site *site = &sites.site[0];
-    assert_int_equal(clvi_averaged_create(&whole, site, NULL), CLV_OK);
-    assert_int_equal(clvi_averaged_create(&part[0], site, NULL), CLV_OK);
-    assert_int_equal(clvi_averaged_create(&part[1], site, NULL), CLV_OK);
-    assert_int_equal(clvi_averaged_add(&whole, site, IMAGES, x, mean, none, NULL), CLV_OK);
-    assert_int_equal(clvi_averaged_add(&part[0], site, IMAGES, x, mean, odd, NULL), CLV_OK);
-    assert_int_equal(clvi_averaged_add(&part[1], site, IMAGES, x, mean, even, NULL), CLV_OK);
+    assert_int_equal(clvi_averaged_create(&whole, &site->conv, NULL), CLV_OK);
+    assert_int_equal(clvi_averaged_create(&part[0], &site->conv, NULL), CLV_OK);
+    assert_int_equal(clvi_averaged_create(&part[1], &site->conv, NULL), CLV_OK);
+    assert_int_equal(clvi_averaged_add(&whole, &site->conv, &site->activation, IMAGES, x, mean, none, NULL), CLV_OK);
+    assert_int_equal(clvi_averaged_add(&part[0], &site->conv, &site->activation, IMAGES, x, mean, odd, NULL), CLV_OK);
+    assert_int_equal(clvi_averaged_add(&part[1], &site->conv, &site->activation, IMAGES, x, mean, even, NULL), CLV_OK);
     clvi_averaged_merge(&part[0], &part[1]);
     for (size_t i = 0; i < whole.sizes; i++) {
         const double a = clvi_averaged_error(&gain[0], &whole, i), b = clvi_averaged_error(&gain[1], &part[0], i);
@@ -215,7 +216,7 @@ static void other_convolutions_are_refused(void **state)
         sites_of(&sites, graph);
         assert_true((clvi_form_average.refuses(&sites.site[0].conv) != NULL) == (kind == 0));
         assert_int_equal(clvi_form_average.fit(&fit, &sites.site[0].conv, NULL, &opts, NULL, NULL, NULL), CLV_ERR_ARG);
-        assert_int_equal(clvi_averaged_create(&sums, &sites.site[0], NULL), CLV_OK);
+        assert_int_equal(clvi_averaged_create(&sums, &sites.site[0].conv, NULL), CLV_OK);
         assert_true((sums.o == 0) == (kind == 0));
         clvi_averaged_free(&sums);
         clvi_sites_free(&sites);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole maps for the form "average" (decompose/average.h): how far the mean of a convolution's output is from what
  * averaging first makes of it, as sums over images, which add up over shards. */
-#ifndef CLVI_COMPRESS_AVERAGED_H
-#define CLVI_COMPRESS_AVERAGED_H
+#ifndef CLVI_DECOMPOSE_AVERAGED_H
+#define CLVI_DECOMPOSE_AVERAGED_H
 
 #include "base/pack.h"
-#include "compress/site_rows.h"
+#include "decompose/activation.h"
 #include "decompose/average.h"
 
 /* m: the mean wanted, p: the one made with gain 1, both [o] for each image. */
@@ -18,13 +18,13 @@ typedef struct clvi_averaged {
     double own[CLVI_AVERAGE_SIZES];   /* of p^2 */
 } clvi_averaged;
 
-/* Empty sums for a site; none where the form does not apply. Gives out->mean (clvi_averaged_free). */
-clv_status clvi_averaged_create(clvi_averaged *out, const clvi_site *site, clv_error *err);
+/* Empty sums; none where the form refuses the convolution. Gives out->mean (clvi_averaged_free). */
+clv_status clvi_averaged_create(clvi_averaged *out, const clvi_conv *conv, clv_error *err);
 void clvi_averaged_free(clvi_averaged *sums); /* an empty one is fine */
 
 /* Images of a batch: x[n, c, h, w] of the convolution, mean[n, o] wanted; skip[n] leaves some out. Reentrant. */
-clv_status clvi_averaged_add(clvi_averaged *sums, const clvi_site *site, int64_t n, const float *x, const float *mean,
-                             const bool *skip, clv_error *err);
+clv_status clvi_averaged_add(clvi_averaged *sums, const clvi_conv *conv, const clvi_activation *activation, int64_t n,
+                             const float *x, const float *mean, const bool *skip, clv_error *err);
 void clvi_averaged_merge(clvi_averaged *sums, const clvi_averaged *other); /* of the same site */
 
 /* The least squared error, relative to the variance of m over the images, of size number i, and the gain that has it.
@@ -32,16 +32,14 @@ void clvi_averaged_merge(clvi_averaged *sums, const clvi_averaged *other); /* of
 double clvi_averaged_error(double *gain, const clvi_averaged *sums, size_t i);
 
 /* Set gain and error of a fit of this form. */
-clv_status clvi_averaged_finish(clvi_fit *fit, const clvi_averaged *sums, const clvi_site *site, clv_error *err);
-
-/* The same from the images: the original's means against what the network in the making gives. */
-clv_status clvi_averaged_fit(clvi_fit *fit, const clvi_rows_source *source, size_t index, clv_error *err);
+clv_status clvi_averaged_finish(clvi_fit *fit, const clvi_averaged *sums, const clvi_conv *conv, clv_error *err);
 
 void clvi_averaged_pack(clvi_packer *p, const clvi_averaged *sums);
 bool clvi_averaged_unpack(clvi_unpacker *u, clvi_averaged *sums); /* false: malformed, or no memory */
 
-/* What stands behind the mean: gain and shift[o] (arena-owned; NULL: nothing to add) of the chain. Scratch-free. */
-double clvi_averaged_gain(const clvi_site *site, const clvi_chain *chain);
-const float *clvi_averaged_shift(const clvi_site *site, const clvi_chain *chain, clvi_arena *arena);
+/* What stands behind the mean: gain and shift[o] (arena-owned; NULL: nothing to add) of the chain. */
+double clvi_averaged_gain(const clvi_chain *chain, const clvi_conv *conv);
+const float *clvi_averaged_shift(const clvi_chain *chain, const clvi_conv *conv, const clvi_activation *activation,
+                                 clvi_arena *arena);
 
 #endif

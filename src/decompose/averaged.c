@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "compress/averaged.h"
+#include "decompose/averaged.h"
 
 #include <math.h>
 #include <string.h>
@@ -7,16 +7,16 @@
 #include "base/mem.h"
 #include "linalg/matrix.h"
 
-clv_status clvi_averaged_create(clvi_averaged *out, const clvi_site *site, clv_error *err)
+clv_status clvi_averaged_create(clvi_averaged *out, const clvi_conv *conv, clv_error *err)
 {
     int64_t size[CLVI_AVERAGE_SIZES];
     *out = (clvi_averaged){0};
-    if (site->mean == CLVI_NONE || clvi_form_average.refuses(&site->conv))
+    if (clvi_form_average.refuses(conv))
         return CLV_OK;
-    out->sizes = clvi_average_sizes(size, &site->conv);
-    out->o = (size_t)site->conv.o;
+    out->sizes = clvi_average_sizes(size, conv);
+    out->o = (size_t)conv->o;
     out->mean = clvi_calloc(out->o, sizeof *out->mean);
-    return out->mean ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "means of convolution \"%s\"", site->name);
+    return out->mean ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "means of %lld channels", (long long)conv->o);
 }
 
 void clvi_averaged_free(clvi_averaged *sums)
@@ -84,15 +84,14 @@ static clv_status scratch_create(scratch *s, const clvi_conv *v, clv_error *err)
 }
 
 /* p of one image at size k, into the first column of s->z: [o]. */
-static void predict(scratch *s, const clvi_site *site, int64_t k, const float *x)
+static void predict(scratch *s, const clvi_conv *v, const clvi_activation *activation, int64_t k, const float *x)
 {
-    const clvi_conv *v = &site->conv;
     const size_t o = (size_t)v->o, c = (size_t)v->c, cells = s->most / (size_t)(k * k);
     average_cells(s->cells, v, k, x);
     clvi_gemm(NULL, (clvi_out){s->z, cells}, 0, 1, clvi_view_of(s->w, o, c, c),
               clvi_view_of(s->cells, c, cells, cells));
     for (size_t j = 0; j < o; j++) {
-        const clvi_piece f = clvi_activation_piece(&site->activation, j);
+        const clvi_piece f = clvi_activation_piece(activation, j);
         const double bias = v->bias ? (double)v->bias[j] : 0;
         double sum = 0;
         for (size_t i = 0; i < cells; i++)
@@ -101,12 +100,13 @@ static void predict(scratch *s, const clvi_site *site, int64_t k, const float *x
     }
 }
 
-static void add_image(clvi_averaged *to, scratch *s, const clvi_site *site, const float *x, const float *mean)
+static void add_image(clvi_averaged *to, scratch *s, const clvi_conv *v, const clvi_activation *activation,
+                      const float *x, const float *mean)
 {
     int64_t size[CLVI_AVERAGE_SIZES];
-    (void)clvi_average_sizes(size, &site->conv);
+    (void)clvi_average_sizes(size, v);
     for (size_t i = 0; i < to->sizes; i++) {
-        predict(s, site, size[i], x);
+        predict(s, v, activation, size[i], x);
         for (size_t j = 0; j < to->o; j++) {
             to->cross[i] += (double)mean[j] * s->z[j];
             to->own[i] += s->z[j] * s->z[j];
@@ -119,17 +119,16 @@ static void add_image(clvi_averaged *to, scratch *s, const clvi_site *site, cons
     to->images += 1;
 }
 
-clv_status clvi_averaged_add(clvi_averaged *sums, const clvi_site *site, int64_t n, const float *x, const float *mean,
-                             const bool *skip, clv_error *err)
+clv_status clvi_averaged_add(clvi_averaged *sums, const clvi_conv *v, const clvi_activation *activation, int64_t n,
+                             const float *x, const float *mean, const bool *skip, clv_error *err)
 {
-    const clvi_conv *v = &site->conv;
     scratch s;
     if (sums->o == 0)
         return CLV_OK;
     TRY(scratch_create(&s, v, err));
     for (int64_t i = 0; i < n; i++)
         if (!skip[i])
-            add_image(sums, &s, site, x + i * v->c * v->map_h * v->map_w, mean + i * v->o);
+            add_image(sums, &s, v, activation, x + i * v->c * v->map_h * v->map_w, mean + i * v->o);
     scratch_free(&s);
     return CLV_OK;
 }
@@ -156,73 +155,16 @@ double clvi_averaged_error(double *gain, const clvi_averaged *s, size_t i)
     return lost <= 0 ? 0 : variance > 0 ? lost / variance : 1;
 }
 
-clv_status clvi_averaged_finish(clvi_fit *fit, const clvi_averaged *sums, const clvi_site *site, clv_error *err)
+clv_status clvi_averaged_finish(clvi_fit *fit, const clvi_averaged *sums, const clvi_conv *conv, clv_error *err)
 {
     int64_t size[CLVI_AVERAGE_SIZES];
-    const size_t n = clvi_average_sizes(size, &site->conv);
+    const size_t n = clvi_average_sizes(size, conv);
     for (size_t i = 0; i < n && i < sums->sizes; i++)
         if (size[i] == fit->chain.average) {
             fit->error = clvi_averaged_error(&fit->chain.gain, sums, i);
             return CLV_OK;
         }
-    return FAIL(err, CLV_ERR_ARG, "convolution \"%s\": no statistics for cells of %lld pixels", site->name,
-                (long long)fit->chain.average);
-}
-
-/* --- on the images -------------------------------------------------------------------------------------------------
- */
-
-typedef struct intake {
-    const clvi_site *site;
-    const clvi_calibration *calibration;
-    float *mean; /* [images, o] of the original */
-    clvi_averaged sums;
-} intake;
-
-static clv_status take_mean(void *user, int64_t first, int64_t n, const clv_tensor *values, clv_error *err)
-{
-    intake *in = user;
-    (void)err;
-    memcpy(in->mean + (first - in->calibration->first) * in->site->conv.o, values[0].data,
-           (size_t)(n * in->site->conv.o) * sizeof *in->mean);
-    return CLV_OK;
-}
-
-static clv_status take_map(void *user, int64_t first, int64_t n, const clv_tensor *values, clv_error *err)
-{
-    intake *in = user;
-    return clvi_averaged_add(&in->sums, in->site, n, values[0].data,
-                             in->mean + (first - in->calibration->first) * in->site->conv.o,
-                             in->calibration->bad + first, err);
-}
-
-/* Nothing is wanted of either network behind this site: another convolution that is, keeps the front where it is. */
-static clv_status visit(clvi_front *front, const clvi_graph *graph, int32_t value, clvi_visitor visitor, intake *in,
-                        clv_error *err)
-{
-    const clvi_visit v = {
-        .stage = in->site->name, .fetch = &value, .n_fetch = 1, .visitor = visitor, .user = in, .at = SIZE_MAX};
-    return clvi_front_visit(front, graph, &v, err);
-}
-
-clv_status clvi_averaged_fit(clvi_fit *fit, const clvi_rows_source *s, size_t index, clv_error *err)
-{
-    const clvi_site *site = &s->sites->site[index];
-    intake in = {.site = site, .calibration = s->calibration};
-    const int64_t images = s->calibration->end - s->calibration->first;
-    TRY(clvi_averaged_create(&in.sums, site, err));
-    in.mean = clvi_alloc_array((size_t)images, (size_t)site->conv.o * sizeof *in.mean);
-    clv_status st = in.mean ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "means of %lld images", (long long)images);
-    if (st == CLV_OK)
-        st = visit(s->original_front, s->original, site->mean, take_mean, &in, err);
-    if (st == CLV_OK)
-        st = s->symmetric ? visit(s->original_front, s->original, site->x, take_map, &in, err)
-                          : visit(s->front, s->graph, site->x, take_map, &in, err);
-    if (st == CLV_OK)
-        st = clvi_averaged_finish(fit, &in.sums, site, err);
-    clvi_averaged_free(&in.sums);
-    clvi_free(in.mean);
-    return st;
+    return FAIL(err, CLV_ERR_ARG, "no statistics for cells of %lld pixels", (long long)fit->chain.average);
 }
 
 /* --- as bytes ------------------------------------------------------------------------------------------------------
@@ -264,17 +206,17 @@ bool clvi_averaged_unpack(clvi_unpacker *u, clvi_averaged *s)
 /* --- in the network ------------------------------------------------------------------------------------------------
  */
 
-double clvi_averaged_gain(const clvi_site *site, const clvi_chain *chain)
+double clvi_averaged_gain(const clvi_chain *chain, const clvi_conv *conv)
 {
-    return chain->gain * inside(&site->conv);
+    return chain->gain * inside(conv);
 }
 
-const float *clvi_averaged_shift(const clvi_site *site, const clvi_chain *chain, clvi_arena *arena)
+const float *clvi_averaged_shift(const clvi_chain *chain, const clvi_conv *v, const clvi_activation *activation,
+                                 clvi_arena *arena)
 {
-    const clvi_conv *v = &site->conv;
     float *shift = clvi_arena_calloc(arena, (size_t)v->o, sizeof *shift);
     for (size_t j = 0; shift && j < (size_t)v->o; j++) {
-        const clvi_piece f = clvi_activation_piece(&site->activation, j);
+        const clvi_piece f = clvi_activation_piece(activation, j);
         shift[j] = (float)(chain->gain * (1 - inside(v)) * activated(&f, v->bias ? (double)v->bias[j] : 0));
     }
     return shift;
