@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "cleave/compress.h"
+#include "cleave/frontier.h"
 #include "inputs.h"
 #include "verbs.h"
 
@@ -12,7 +13,8 @@ typedef struct arguments {
     image_options images;
     clv_compress_opts opts;
     texts keep;
-    double min_top1;
+    double min_top1, max_drop;
+    char budget[CLV_BUDGET_TEXT], stats[4096]; /* found by --max-drop, and what it keeps meanwhile */
     int64_t seed, rounds, memory;
     char journal[4096], recipe_out[4096]; /* beside the output */
     clv_report *evaluation;
@@ -186,6 +188,27 @@ static clv_status finish(app *a, const arguments *args, const clv_model *after)
     return verdict;
 }
 
+/* The budget that keeps the drop within --max-drop. Statistics and search are kept for the run that follows. */
+static clv_status search_budget(app *a, arguments *args, const clv_model *model, clv_dataset *calibration,
+                                const clv_preprocess *preprocess)
+{
+    clv_dataset *test = NULL;
+    image_options plain = NO_IMAGE_OPTIONS;
+    plain.labels = args->images.labels;
+    if (!args->opts.stats) {
+        (void)snprintf(args->stats, sizeof args->stats, "%s.max-drop.clvstats", args->out);
+        (void)remove(args->stats);
+        args->opts.stats = args->stats;
+    }
+    clv_status st = open_dataset(a, &plain, args->eval, &test);
+    if (st == CLV_OK)
+        st = clv_frontier_search(args->budget, NULL, model, args->max_drop, &args->opts, calibration, preprocess, test,
+                                 a->context, a->report, &a->err);
+    args->opts.budget = args->budget;
+    clv_dataset_free(test);
+    return st;
+}
+
 static clv_status compress(app *a, arguments *args)
 {
     clv_model *before = NULL, *after = NULL;
@@ -202,6 +225,8 @@ static clv_status compress(app *a, arguments *args)
         st = choose_preprocess(a, &args->images, before, &room, &preprocess);
     if (st == CLV_OK && args->calibration)
         st = open_dataset(a, &args->images, args->calibration, &dataset);
+    if (st == CLV_OK && args->max_drop >= 0)
+        st = search_budget(a, args, before, dataset, preprocess);
     if (st == CLV_OK)
         st = clv_model_clone(&after, before, &a->err);
     if (st == CLV_OK)
@@ -212,6 +237,8 @@ static clv_status compress(app *a, arguments *args)
         st = plan_only ? app_print(a) : finish(a, args, after);
     if (st == CLV_OK && plan_only)
         print_summary(a);
+    if (*args->stats)
+        (void)remove(args->stats);
     clv_dataset_free(dataset);
     clv_model_free(after);
     clv_model_free(before);
@@ -221,8 +248,12 @@ static clv_status compress(app *a, arguments *args)
 static int run(const verb *v, int argc, char **argv)
 {
     app a = {0};
-    arguments args = {
-        .images = NO_IMAGE_OPTIONS, .opts = clv_compress_opts_default(), .min_top1 = -1, .seed = 1, .rounds = -1};
+    arguments args = {.images = NO_IMAGE_OPTIONS,
+                      .opts = clv_compress_opts_default(),
+                      .min_top1 = -1,
+                      .max_drop = -1,
+                      .seed = 1,
+                      .rounds = -1};
     clv_compress_opts *o = &args.opts;
     size_t n;
     const option options[] = {
@@ -235,6 +266,11 @@ static int run(const verb *v, int argc, char **argv)
          "search form and size of each convolution: macs=30%, params=25% or bytes=25%\nof the whole network, or "
          "macs=12.5M, params=100k",
          OPTION_TEXT, &o->budget},
+        {0, "max-drop", "POINTS",
+         "in the place of --budget: the fewest MACs at which top-1 on --eval drops by\nno more than this; without "
+         "labels "
+         "the percentage of changed classes,\nor for other networks the relative error in percent",
+         OPTION_REAL, &args.max_drop},
         {0, "form", "NAME",
          "depthwise (default), bottleneck, channel, output-depthwise, spatial,\ntucker2, prune, remove or average",
          OPTION_TEXT, &o->form},
@@ -292,6 +328,9 @@ static int run(const verb *v, int argc, char **argv)
         return usage_error(v, "which images? --calibration PATH");
     if (o->resume && o->dry_run)
         return usage_error(v, "--dry-run has nothing to resume");
+    if (args.max_drop >= 0 && (!args.eval || o->budget || o->recipe || o->resume || o->dry_run || !args.out))
+        return usage_error(v, "--max-drop finds a budget on the images of --eval PATH, and takes neither --budget,\n"
+                              "--recipe, --resume nor --dry-run");
     if (args.min_top1 >= 0 && !args.eval)
         return usage_error(v, "--min-top1 needs --eval PATH");
     if (args.memory > 0)

@@ -33,6 +33,21 @@ CLV_API clv_status clv_frontier(clv_frontier_point *points, const clv_model *mod
                                 const clv_preprocess *preprocess, clv_dataset *test, clv_context *context,
                                 clv_report *report, clv_error *err);
 
+/* The smallest "macs=" budget whose drop stays within max_drop, by bisection of the share that is left (to 1.6 %): six
+ * points of a frontier. The drop is in points of top-1 on `test`; where that has no labels, the percentage of images
+ * whose class changes; for networks that do not classify, the relative error of the first output in percent.
+ *
+ * budget  [CLV_BUDGET_TEXT], written; best  borrowed, may be NULL; report  borrowed, may be NULL: "original",
+ * "frontier"
+ *
+ * CLV_ERR_ARG: max_drop is negative or not finite. CLV_ERR_BUDGET: even the mildest budget tried drops more; the
+ * message says how much. Errors of clv_frontier. Per object. */
+#define CLV_BUDGET_TEXT 32
+CLV_API clv_status clv_frontier_search(char budget[CLV_BUDGET_TEXT], clv_frontier_point *best, const clv_model *model,
+                                       double max_drop, const clv_compress_opts *opts, clv_dataset *calibration,
+                                       const clv_preprocess *preprocess, clv_dataset *test, clv_context *context,
+                                       clv_report *report, clv_error *err);
+
 /* Draw them as SVG: accuracy (or agreement, without labels) against the share of the cost that is left. */
 CLV_API clv_status clv_frontier_plot(const clv_frontier_point *points, int64_t n, const char *path, clv_error *err);
 

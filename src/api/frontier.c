@@ -20,7 +20,8 @@ typedef struct sweep {
     clv_dataset *calibration, *test;
     const clv_preprocess *preprocess;
     clv_context *context;
-    const char *cost; /* name of the budgets' cost in reports */
+    const char *cost;    /* name of the budgets' cost in reports */
+    char temporary[512]; /* statistics that go with the sweep; "": the caller's are used */
 } sweep;
 
 /* Where clv_compress reports what the budgets speak of. */
@@ -106,6 +107,31 @@ static void report_points(clv_report *report, const clv_frontier_point *points, 
     }
 }
 
+/* Options that make no sense for a sweep are put aside, statistics put somewhere. */
+static void start(sweep *s)
+{
+    s->opts.recipe = s->opts.recipe_out = s->opts.journal = NULL;
+    s->opts.resume = s->opts.dry_run = false;
+    if (s->opts.stats)
+        return;
+    const char *folder = getenv("TMPDIR");
+    (void)snprintf(s->temporary, sizeof s->temporary, "%s/cleave-%ld.clvstats", folder && *folder ? folder : "/tmp",
+                   (long)getpid());
+    (void)unlink(s->temporary);
+    s->opts.stats = s->temporary;
+}
+
+static clv_status finish(const sweep *s, clv_status st, clv_report *report, const clv_frontier_point *points,
+                         const char *const *budgets, int64_t n, double original_top1, clv_error *err)
+{
+    if (*s->temporary)
+        (void)unlink(s->temporary);
+    if (st != CLV_OK || !report)
+        return st;
+    report_points(report, points, budgets, n, original_top1);
+    return clvi_report_check(report, err);
+}
+
 clv_status clv_frontier(clv_frontier_point *points, const clv_model *model, const char *const *budgets, int64_t n,
                         const clv_compress_opts *opts, clv_dataset *calibration, const clv_preprocess *preprocess,
                         clv_dataset *test, clv_context *context, clv_report *report, clv_error *err)
@@ -116,7 +142,6 @@ clv_status clv_frontier(clv_frontier_point *points, const clv_model *model, cons
                .test = test,
                .preprocess = preprocess,
                .context = context};
-    char temporary[512] = "";
     double original_top1 = (double)NAN;
     if (n < 1)
         return FAIL(err, CLV_ERR_ARG, "no budget was given");
@@ -124,25 +149,71 @@ clv_status clv_frontier(clv_frontier_point *points, const clv_model *model, cons
     for (int64_t i = 1; i < n; i++)
         if (strcmp(cost_name(budgets[i]), s.cost) != 0)
             return FAIL(err, CLV_ERR_ARG, "\"%s\" and \"%s\" are budgets of different kinds", budgets[0], budgets[i]);
-    s.opts.recipe = s.opts.recipe_out = s.opts.journal = NULL;
-    s.opts.resume = s.opts.dry_run = false;
-    if (!s.opts.stats) {
-        const char *folder = getenv("TMPDIR");
-        (void)snprintf(temporary, sizeof temporary, "%s/cleave-%ld.clvstats", folder && *folder ? folder : "/tmp",
-                       (long)getpid());
-        (void)unlink(temporary);
-        s.opts.stats = temporary;
-    }
+    start(&s);
     clv_status st = CLV_OK;
     for (int64_t i = 0; st == CLV_OK && i < n; i++)
         st = one_point(&points[i], &s, budgets[i], &original_top1, err);
-    if (*temporary)
-        (void)unlink(temporary);
-    if (st == CLV_OK && report) {
-        report_points(report, points, budgets, n, original_top1);
-        st = clvi_report_check(report, err);
+    return finish(&s, st, report, points, budgets, n, original_top1, err);
+}
+
+/* Points of top-1, or of agreement, or percent of error: what there is. */
+static double drop_of(const clv_frontier_point *p, double original_top1)
+{
+    return !p->reached            ? HUGE_VAL
+           : !isnan(p->top1)      ? original_top1 - p->top1
+           : !isnan(p->agreement) ? 100 - p->agreement
+                                  : 100 * p->error;
+}
+
+#define STEPS 6
+
+clv_status clv_frontier_search(char budget[CLV_BUDGET_TEXT], clv_frontier_point *best, const clv_model *model,
+                               double max_drop, const clv_compress_opts *opts, clv_dataset *calibration,
+                               const clv_preprocess *preprocess, clv_dataset *test, clv_context *context,
+                               clv_report *report, clv_error *err)
+{
+    sweep s = {.model = model,
+               .opts = opts ? *opts : clv_compress_opts_default(),
+               .calibration = calibration,
+               .test = test,
+               .preprocess = preprocess,
+               .context = context,
+               .cost = cost_name("macs")};
+    clv_frontier_point points[STEPS];
+    char texts[STEPS][CLV_BUDGET_TEXT];
+    const char *budgets[STEPS];
+    double original_top1 = (double)NAN, low = 0, high = 1;
+    int64_t n = 0, found = -1;
+    if (!(max_drop >= 0) || !isfinite(max_drop))
+        return FAIL(err, CLV_ERR_ARG, "a drop of at most %g points: a number from 0 on was expected", max_drop);
+    start(&s);
+    clv_status st = CLV_OK;
+    for (; st == CLV_OK && n < STEPS; n++) {
+        const double share = (low + high) / 2;
+        (void)snprintf(texts[n], sizeof texts[n], "macs=%.4g%%", 100 * share);
+        budgets[n] = texts[n];
+        st = one_point(&points[n], &s, texts[n], &original_top1, err);
+        if (st != CLV_OK)
+            break;
+        const double drop = drop_of(&points[n], original_top1);
+        const bool within = drop <= max_drop;
+        if (points[n].reached)
+            clvi_log(context, CLV_LOG_INFO, "%s: a drop of %.2f, %s the %.2f asked for", texts[n], drop,
+                     within ? "within" : "beyond", max_drop);
+        else
+            clvi_log(context, CLV_LOG_INFO, "%s cannot be reached", texts[n]);
+        *(within ? &high : &low) = share;
+        found = within ? n : found;
     }
-    return st;
+    if (st == CLV_OK && found < 0)
+        st = FAIL(err, CLV_ERR_BUDGET, "even %s drops by %.2f, more than %.2f: nothing can be saved", texts[n - 1],
+                  drop_of(&points[n - 1], original_top1), max_drop);
+    if (st == CLV_OK) {
+        (void)snprintf(budget, CLV_BUDGET_TEXT, "%s", texts[found]);
+        if (best)
+            *best = points[found];
+    }
+    return finish(&s, st, report, points, budgets, n, original_top1, err);
 }
 
 clv_status clv_frontier_plot(const clv_frontier_point *points, int64_t n, const char *path, clv_error *err)

@@ -110,6 +110,15 @@ checks=$((checks + 1))
 [ -z "$(find . "${TMPDIR:-/tmp}" -maxdepth 1 -name "cleave-*.clvstats" -newer whole.onnx 2>/dev/null)" ] ||
     fail "a temporary file of statistics is left"
 
+# --- the budget that a drop allows
+expect 0 "${compress[@]}" -o drop.onnx --max-drop 60 --eval "builtin:shapes?n=50&seed=2" --json drop.json
+says out "macs=50%"
+no_file drop.onnx.max-drop.clvstats
+expect 0 test -s drop.onnx
+expect 0 grep -q '"frontier"' drop.json
+expect 2 "${compress[@]}" -o x.onnx --max-drop 1
+expect 2 "${compress[@]}" -o x.onnx --max-drop 1 --budget macs=50% --eval "builtin:shapes?n=50&seed=2"
+
 # --- little memory: activations go to a file, the result stays
 expect 0 "${compress[@]}" -o roomy.onnx --form bottleneck
 expect 0 "${compress[@]}" -o tight.onnx --form bottleneck --max-memory 64
