@@ -232,9 +232,12 @@ static int run(const verb *v, int argc, char **argv)
          ".npz or CIFAR .bin; some hundred are enough",
          OPTION_TEXT, &args.calibration},
         {0, "budget", "WHAT=AMOUNT",
-         "search form and size of each convolution: macs=30%, params=25% or bytes=25%\nof the whole network, or "
-         "macs=12.5M, params=100k",
+         "search form and size of each convolution: macs=30%, params=25% or bytes=0.25x\nof the whole network, or "
+         "macs=12.5M, params=100k; latency=50% or latency=12ms: median time\n(p50) of one image in this runtime, as "
+         "measured here, with --threads",
          OPTION_TEXT, &o->budget},
+        {0, "never-slower", NULL, "with other budgets: take a form only where it is measured to be faster", OPTION_FLAG,
+         &o->never_slower},
         {0, "form", "NAME",
          "depthwise (default), bottleneck, channel, output-depthwise, spatial,\ntucker2, prune, remove or average",
          OPTION_TEXT, &o->form},
