@@ -34,8 +34,10 @@ static clv_status choose_sites(clvi_job *j, clv_error *err)
         site->emit = j->emit;
         if (!site->kept)
             site->kept = clvi_job_reason_to_keep(j, site);
-        j->layer[i].chosen = (clvi_candidate){
-            .form = j->form, .multiplier = j->fit.multiplier, .uneven = j->fit.uneven, .error = (double)NAN};
+        j->layer[i].chosen = (clvi_candidate){.form = site->kept ? NULL : j->form,
+                                              .multiplier = j->fit.multiplier,
+                                              .uneven = j->fit.uneven,
+                                              .error = (double)NAN};
         split += !site->kept;
     }
     if (split == 0)

@@ -54,9 +54,9 @@ static uint64_t class_key(const clvi_site *s)
     const clvi_conv *v = &s->conv;
     const int64_t numbers[] = {v->o,  v->c,  v->groups, v->kh, v->kw, v->sh, v->sw,
                                v->dh, v->dw, v->pt,     v->pl, v->pb, v->pr, v->rank};
-    const int64_t context[] = {s->shape.n,      s->shape.h,          s->shape.w,
-                               v->bias != NULL, s->sum != CLVI_NONE, (int64_t)s->activation.kind,
-                               (int64_t)s->emit};
+    const int64_t context[] = {
+        s->shape.n, s->shape.h, s->shape.w,      v->bias != NULL, s->sum != CLVI_NONE, (int64_t)s->activation.kind,
+        v->map_h,   v->map_w,   (int64_t)s->emit};
     return clvi_hash(clvi_hash(CLVI_HASH_START, numbers, sizeof numbers), context, sizeof context);
 }
 

@@ -18,7 +18,8 @@ static bool same_conv(const clvi_conv *a, const clvi_conv *b)
 {
     return a->o == b->o && a->c == b->c && a->groups == b->groups && a->kh == b->kh && a->kw == b->kw &&
            a->sh == b->sh && a->sw == b->sw && a->dh == b->dh && a->dw == b->dw && a->pt == b->pt && a->pl == b->pl &&
-           a->pb == b->pb && a->pr == b->pr && a->rank == b->rank && !a->bias == !b->bias;
+           a->pb == b->pb && a->pr == b->pr && a->rank == b->rank && a->map_h == b->map_h && a->map_w == b->map_w &&
+           !a->bias == !b->bias;
 }
 
 static bool same_candidate(const clvi_candidate *a, const clvi_candidate *b)
@@ -93,6 +94,8 @@ static void own_values(int32_t *owner, const clvi_graph *original, const clvi_si
         owner[sites->site[i].y] = (int32_t)i;
         if (sites->site[i].sum != CLVI_NONE)
             owner[sites->site[i].sum] = (int32_t)i;
+        if (sites->site[i].mean != CLVI_NONE)
+            owner[sites->site[i].mean] = (int32_t)i;
     }
     for (size_t n = 0; n < original->n_nodes; n++) {
         const clvi_node *node = original->nodes[n];

@@ -26,8 +26,8 @@ typedef struct clvi_trial {
 } clvi_trial;
 
 /* `original` with site i as chosen[i]; NULL, or a candidate without a form: as it is. As the main job writes it, with
- * what its last passes do. A site owns the nodes in its place, the Add that its sum is, and what follows element by
- * element. Gives *out (clvi_trial_free). */
+ * what its last passes do. A site owns the nodes in its place, the Add that its sum is, the mean it goes into, and what
+ * follows element by element. Gives *out (clvi_trial_free). */
 clv_status clvi_trial_create(clvi_trial *out, const clvi_graph *original, const clvi_sites *sites,
                              const clvi_candidate *const *chosen, clvi_trial_chains *chains, clv_context *context,
                              clv_error *err);
