@@ -110,10 +110,27 @@ static void print_ratio(const app *a, const char *name, const char *key)
     (void)printf("%-11s %s -> %s (%.2fx kept, %.2fx fewer)\n", name, from, to, after / before, before / after);
 }
 
+/* "time        2.04 ms -> 1.02 ms (0.50x kept, 2.00x faster, on 1 thread; predicted 1.02 ms)" */
+static void print_latency(const app *a)
+{
+    double before, after, predicted, threads;
+    if (clv_report_number(a->report, "latency.before_ms", &before, NULL) != CLV_OK ||
+        (clv_report_number(a->report, "latency.after_ms", &after, NULL) != CLV_OK &&
+         clv_report_number(a->report, "latency.planned_ms", &after, NULL) != CLV_OK) ||
+        clv_report_number(a->report, "latency.threads", &threads, NULL) != CLV_OK || after <= 0)
+        return;
+    (void)printf("%-11s %.4g ms -> %.4g ms (%.2fx kept, %.2fx faster, on %.0f thread%s", "time", before, after,
+                 after / before, before / after, threads, threads > 1 ? "s" : "");
+    if (clv_report_number(a->report, "latency.predicted_ms", &predicted, NULL) == CLV_OK)
+        (void)printf("; predicted %.4g ms", predicted);
+    (void)printf(")\n");
+}
+
 static void print_summary(const app *a)
 {
     double before, after, error;
     (void)putchar('\n');
+    print_latency(a);
     print_ratio(a, "MACs", "macs");
     print_ratio(a, "parameters", "parameters");
     print_ratio(a, "bytes", "file_bytes");
@@ -263,14 +280,17 @@ static int run(const verb *v, int argc, char **argv)
          ".npz or CIFAR .bin; some hundred are enough",
          OPTION_TEXT, &args.calibration},
         {0, "budget", "WHAT=AMOUNT",
-         "search form and size of each convolution: macs=30%, params=25% or bytes=25%\nof the whole network, or "
-         "macs=12.5M, params=100k",
+         "search form and size of each convolution: macs=30%, params=25% or bytes=0.25x\nof the whole network, or "
+         "macs=12.5M, params=100k; latency=50% or latency=12ms: median time\n(p50) of one image in this runtime, as "
+         "measured here, with --threads",
          OPTION_TEXT, &o->budget},
         {0, "max-drop", "POINTS",
          "in the place of --budget: the fewest MACs at which top-1 on --eval drops by\nno more than this; without "
          "labels "
          "the percentage of changed classes,\nor for other networks the relative error in percent",
          OPTION_REAL, &args.max_drop},
+        {0, "never-slower", NULL, "with other budgets: take a form only where it is measured to be faster", OPTION_FLAG,
+         &o->never_slower},
         {0, "form", "NAME",
          "depthwise (default), bottleneck, channel, output-depthwise, spatial,\ntucker2, prune, remove or average",
          OPTION_TEXT, &o->form},
@@ -359,6 +379,8 @@ const verb verb_compress = {
         "plain ONNX with the same inputs and outputs; the preprocessing is stored in it for the other verbs.\n",
     .examples = "  cleave compress resnet20.onnx -o resnet20-sep.onnx --calibration train/ --preprocess cifar10\n"
                 "  cleave compress net.onnx -o net-sep.onnx --calibration photos/ --preprocess imagenet \\\n"
-                "      --multiplier 3 --keep conv1 --eval val/ --min-top1 70\n",
+                "      --multiplier 3 --keep conv1 --eval val/ --min-top1 70\n"
+                "  cleave compress net.onnx -o net-fast.onnx --calibration photos/ --preprocess imagenet \\\n"
+                "      --budget latency=0.5x --threads 1\n",
     .run = run,
 };

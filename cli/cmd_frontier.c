@@ -89,7 +89,7 @@ static int run(const verb *v, int argc, char **argv)
     const option options[] = {
         {'o', "output", "FILE.svg", "also draw accuracy against cost", OPTION_TEXT, &args.svg},
         {0, "calibration", "PATH", "unlabelled images that the fits are made on", OPTION_TEXT, &args.calibration},
-        {0, "budgets", "LIST", "macs=, params= or bytes= and amounts (default macs=70%,50%,40%,30%,20%,15%)",
+        {0, "budgets", "LIST", "macs=, params=, bytes= or latency= and amounts\n(default macs=70%,50%,40%,30%,20%,15%)",
          OPTION_TEXT, &args.budgets},
         {0, "eval", "PATH", "images that the networks are judged on (default: the calibration images,\nwhich flatters)",
          OPTION_TEXT, &args.eval},
@@ -126,6 +126,7 @@ const verb verb_frontier = {
              "networks choose the same class, or the error of the output. Writes no models: `compress --stats` does,\n"
              "for the budget that you like.\n",
     .examples = "  cleave frontier net.onnx --calibration photos/ --preprocess imagenet --eval val/ -o frontier.svg\n"
-                "  cleave frontier net.onnx --calibration photos/ --budgets params=60%,40%,25% --stats net.clvstats\n",
+                "  cleave frontier net.onnx --calibration photos/ --budgets params=60%,40%,25% --stats net.clvstats\n"
+                "  cleave frontier net.onnx --calibration photos/ --budgets latency=80%,60%,40% --threads 1\n",
     .run = run,
 };

@@ -20,8 +20,12 @@ typedef struct clv_compress_opts {
     /* "depthwise", "bottleneck", "channel", "output-depthwise", "spatial", "tucker2", "prune", "remove"; NULL:
      * depthwise, or with a budget whatever loses least */
     const char *form;
-    const char *budget; /* NULL: `multiplier` everywhere. "macs=30%", "params=25%", "bytes=25%" of the whole network, or
-                           "macs=12.5M", "params=100k": form and size are searched for each convolution */
+    const char *budget; /* NULL: `multiplier` everywhere. "macs=30%", "params=25%", "bytes=0.25x" of the whole network,
+                           or "macs=12.5M", "params=100k": form and size are searched for each convolution.
+                           "latency=50%", "latency=12ms": of the median time for one image in this runtime, on this
+                           machine, with the context's threads, which are measured; the network is measured whole too */
+    bool never_slower;  /* with a budget that is no latency: take a form only where it is measured to be faster; with
+                           latency that is always so */
     const char *method; /* depthwise: "svd", "gsvd", "inter-channel" (the paper), "sweeps", "joint" (default; NULL) */
     double multiplier;  /* depthwise filters per input channel, default 2. The other forms are sized to the same MACs */
     bool uneven;        /* share the filters out unevenly over the channels, at the same total */

@@ -12,9 +12,9 @@ extern "C" {
 #endif
 
 typedef struct clv_frontier_point {
-    double cost;      /* of the compressed network, in the unit of the budgets: MACs, parameters or bytes of weights */
-    double whole;     /* of the original */
-    double top1;      /* percent; NAN: the images have no labels, or the model is no classifier */
+    double cost;  /* of the compressed network, in the unit of the budgets: MACs, parameters, bytes of weights or ms */
+    double whole; /* of the original */
+    double top1;  /* percent; NAN: the images have no labels, or the model is no classifier */
     double agreement; /* percent of images on which both choose the same class; NAN: no classifier */
     double error;     /* relative, of the first output, against the original's */
     bool reached;     /* false: the budget cannot be reached, nothing else is set */

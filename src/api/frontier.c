@@ -14,6 +14,8 @@
 #include "report/plot.h"
 #include "report/report.h"
 
+#define LATENCY "latency_ms"
+
 typedef struct sweep {
     const clv_model *model;
     clv_compress_opts opts;
@@ -27,9 +29,10 @@ typedef struct sweep {
 /* Where clv_compress reports what the budgets speak of. */
 static const char *cost_name(const char *budget)
 {
-    return strncmp(budget, "params", 6) == 0  ? "parameters"
-           : strncmp(budget, "bytes", 5) == 0 ? "weight_bytes"
-                                              : "macs";
+    return strncmp(budget, "params", 6) == 0    ? "parameters"
+           : strncmp(budget, "bytes", 5) == 0   ? "weight_bytes"
+           : strncmp(budget, "latency", 7) == 0 ? LATENCY
+                                                : "macs";
 }
 
 static double figure(const clv_report *report, const char *object, const char *key)
@@ -85,7 +88,7 @@ static clv_status one_point(clv_frontier_point *p, sweep *s, const char *budget,
 }
 
 static void report_points(clv_report *report, const clv_frontier_point *points, const char *const *budgets, int64_t n,
-                          double original_top1)
+                          const char *cost, double original_top1)
 {
     clvi_item *root = clvi_report_root(report), *table = clvi_report_table(root, "frontier");
     clvi_report_real(clvi_report_object(root, "original"), "top1", original_top1, 2);
@@ -97,7 +100,10 @@ static void report_points(clv_report *report, const clv_frontier_point *points, 
             clvi_report_text(row, "note", "cannot be reached");
             continue;
         }
-        clvi_report_int(row, "cost", (int64_t)p->cost);
+        if (strcmp(cost, LATENCY) == 0)
+            clvi_report_real(row, LATENCY, p->cost, 4);
+        else
+            clvi_report_int(row, "cost", (int64_t)p->cost);
         clvi_report_real(row, "times_fewer", p->whole / p->cost, 2);
         clvi_report_real(row, "top1", p->top1, 2);
         clvi_report_real(row, "points", p->top1 - original_top1, 2);
@@ -128,7 +134,7 @@ static clv_status finish(const sweep *s, clv_status st, clv_report *report, cons
         (void)unlink(s->temporary);
     if (st != CLV_OK || !report)
         return st;
-    report_points(report, points, budgets, n, original_top1);
+    report_points(report, points, budgets, n, s->cost, original_top1);
     return clvi_report_check(report, err);
 }
 

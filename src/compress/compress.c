@@ -34,8 +34,10 @@ static clv_status choose_sites(clvi_job *j, clv_error *err)
         site->emit = j->emit;
         if (!site->kept)
             site->kept = clvi_job_reason_to_keep(j, site);
-        j->layer[i].chosen = (clvi_candidate){
-            .form = j->form, .multiplier = j->fit.multiplier, .uneven = j->fit.uneven, .error = (double)NAN};
+        j->layer[i].chosen = (clvi_candidate){.form = site->kept ? NULL : j->form,
+                                              .multiplier = j->fit.multiplier,
+                                              .uneven = j->fit.uneven,
+                                              .error = (double)NAN};
         split += !site->kept;
     }
     if (split == 0)
@@ -83,6 +85,38 @@ static clv_status explore(clvi_job *j, clv_error *err)
     return clvi_journal_add_candidates(&j->journal, j->lists, j->sites.n, err);
 }
 
+/* Which candidate each site gets, by counted costs or by measured times. */
+static clv_status choose_counted(size_t *picked, clvi_job *j, const clvi_latency_task *task, const clvi_count *whole,
+                                 clv_error *err)
+{
+    clvi_costs costs;
+    clv_status st = clvi_costs_count(&costs, j->budget.kind, whole, j->lists, &j->sites, err);
+    if (st == CLV_OK && j->opts.never_slower)
+        st = clvi_latency_forbid_slower(&costs, &j->latency, task, err);
+    if (st == CLV_OK)
+        st = clvi_plan_choose(picked, j->budget.relative ? j->budget.amount * costs.whole : j->budget.amount, &costs,
+                              j->lists, &j->sites, err);
+    clvi_costs_free(&costs);
+    return st;
+}
+
+static clv_status choose(size_t *picked, clvi_job *j, const clvi_count *whole, clv_error *err)
+{
+    const clvi_latency_task task = {.original = j->original,
+                                    .sites = &j->sites,
+                                    .lists = j->lists,
+                                    .input = &j->calibration.input,
+                                    .chains = &j->chains,
+                                    .context = j->context};
+    bool found;
+    TRY(clvi_journal_choice(&found, picked, &j->latency, j->lists, j->sites.n, &j->journal, err));
+    if (found)
+        return CLV_OK;
+    TRY(j->budget.kind == CLVI_COST_LATENCY ? clvi_latency_choose(picked, &j->latency, &task, &j->budget, err)
+                                            : choose_counted(picked, j, &task, whole, err));
+    return clvi_journal_add_choice(&j->journal, picked, &j->latency, j->sites.n, err);
+}
+
 static clv_status search(clvi_job *j, const clvi_count *whole, clv_error *err)
 {
     const double start = clvi_now();
@@ -100,7 +134,9 @@ static clv_status search(clvi_job *j, const clvi_count *whole, clv_error *err)
     for (size_t i = 0; i < j->sites.n; i++)
         if (j->sites.site[i].kept)
             j->lists[i].n = 0;
-    TRY(clvi_plan_choose(picked, &j->budget, whole, j->lists, &j->sites, err));
+    const double chosen = clvi_now();
+    TRY(choose(picked, j, whole, err));
+    j->choice_seconds = clvi_now() - chosen;
     for (size_t i = 0; i < j->sites.n; i++) {
         if (j->sites.site[i].kept)
             continue;
@@ -108,7 +144,7 @@ static clv_status search(clvi_job *j, const clvi_count *whole, clv_error *err)
         if (!j->layer[i].chosen.form)
             j->sites.site[i].kept = "worth its cost";
     }
-    j->survey_seconds = clvi_now() - start - j->explore_seconds;
+    j->survey_seconds = clvi_now() - start - j->explore_seconds - j->choice_seconds;
     return CLV_OK;
 }
 
@@ -343,7 +379,8 @@ clv_status clvi_compress(clvi_graph **out, const clvi_graph *graph, clv_dataset 
                          clv_report *report, clv_error *err)
 {
     clv_preprocess resolved;
-    clvi_job j = {.opts = *opts, .source = graph, .context = context, .journal = {.fd = -1}};
+    clvi_job j = {
+        .opts = *opts, .source = graph, .context = context, .journal = {.fd = -1}, .latency = clvi_latency_unknown()};
     *out = NULL;
     if (calibration && !clv_dataset_is_tensor(calibration)) {
         TRY(clvi_preprocess_resolve(&resolved, graph, preprocess, err));
@@ -363,6 +400,7 @@ clv_status clvi_compress(clvi_graph **out, const clvi_graph *graph, clv_dataset 
     clvi_sites_free(&j.sites);
     clvi_shapes_free(&j.shapes);
     clvi_recipe_plan_free(&j.recipe);
+    clvi_trial_chains_free(&j.chains);
     clvi_arena_free(j.arena);
     clvi_graph_free(j.graph);
     clvi_graph_free(j.original);

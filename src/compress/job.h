@@ -7,6 +7,7 @@
 #include "compress/candidates.h"
 #include "compress/front.h"
 #include "compress/journal.h"
+#include "compress/latency.h"
 #include "compress/plan.h"
 #include "compress/recipe.h"
 #include "report/report.h"
@@ -33,8 +34,10 @@ typedef struct clvi_job {
     clvi_journal journal;
     clvi_arena *arena; /* fitted weights, and the lists above */
     clv_context *context;
-    clvi_item *layers; /* table of the report, or NULL */
-    double survey_seconds, explore_seconds, rows_seconds, fit_seconds;
+    clvi_item *layers;        /* table of the report, or NULL */
+    clvi_trial_chains chains; /* of networks that are timed */
+    clvi_latency_figures latency;
+    double survey_seconds, explore_seconds, choice_seconds, rows_seconds, fit_seconds, timing_seconds;
 } clvi_job;
 
 /* Check the options, read the recipe, fill form, fit and budget. */

@@ -134,8 +134,8 @@ const char *clvi_job_reason_to_keep(const clvi_job *j, const clvi_site *site)
 clv_status clvi_job_hash(uint64_t *out, const clvi_job *j, clv_error *err)
 {
     const clv_compress_opts *o = &j->opts;
-    const int64_t numbers[] = {o->uneven, o->symmetric, o->no_shortcut, o->reestimate, o->first,
-                               o->rounds, o->round,     o->samples,     o->batch,      o->max_memory};
+    const int64_t numbers[] = {o->uneven, o->symmetric, o->no_shortcut, o->reestimate, o->first,       o->rounds,
+                               o->round,  o->samples,   o->batch,       o->max_memory, o->never_slower};
     const double reals[] = {o->multiplier, o->ridge};
     clvi_stats_head *head = clvi_calloc(1, sizeof *head);
     clv_status st = CLV_OK;

@@ -69,13 +69,33 @@ static clv_status write_recipe(const clvi_recipe *recipe, const char *path, clv_
     return st;
 }
 
+static bool timed(const clvi_job *j)
+{
+    return j->opts.budget && (j->budget.kind == CLVI_COST_LATENCY || j->opts.never_slower);
+}
+
+/* Both networks beside each other, once the result stands. */
+static clv_status time_result(clvi_job *j, clv_error *err)
+{
+    const double start = clvi_now();
+    if (!timed(j) || j->opts.dry_run)
+        return CLV_OK;
+    TRY(clvi_latency_measure(&j->latency, j->original, j->graph, &j->calibration.input, j->context, err));
+    j->timing_seconds = clvi_now() - start;
+    return CLV_OK;
+}
+
 static void report_time(const clvi_job *j, clvi_item *root, double seconds)
 {
     clvi_item *time = clvi_report_object(root, "seconds");
     clvi_report_real(time, "statistics", j->survey_seconds + j->rows_seconds, 1);
     clvi_report_real(time, "search", j->explore_seconds, 1);
+    if (timed(j))
+        clvi_report_real(time, "timing", j->choice_seconds + j->timing_seconds, 1);
     clvi_report_real(time, "fit", j->fit_seconds, 1);
-    clvi_report_real(time, "other", seconds - j->survey_seconds - j->rows_seconds - j->explore_seconds - j->fit_seconds,
+    clvi_report_real(time, "other",
+                     seconds - j->survey_seconds - j->rows_seconds - j->explore_seconds - j->fit_seconds -
+                         j->choice_seconds - j->timing_seconds,
                      1);
     clvi_report_real(root, "peak_memory_mib", (double)clvi_mem_peak() / 1048576, 0);
 }
@@ -83,7 +103,10 @@ static void report_time(const clvi_job *j, clvi_item *root, double seconds)
 clv_status clvi_job_finish(clvi_job *j, clv_report *report, const clvi_count *before, double seconds, clv_error *err)
 {
     clvi_count after;
-    const clvi_recipe recipe = {&j->opts, clvi_graph_hash(j->original), j->layer, j->sites.n};
+    TRY(time_result(j, err));
+    const clvi_recipe recipe = {&j->opts, clvi_graph_hash(j->original), j->layer, j->sites.n,
+                                timed(j) ? &j->latency : NULL};
+    seconds += j->timing_seconds;
     TRY(clvi_count_graph(&after, j->opts.dry_run ? j->original : j->graph, &j->calibration.input, 1, err));
     for (size_t i = 0; j->opts.dry_run && i < j->sites.n; i++)
         after.macs += j->layer[i].macs_after - j->layer[i].macs_before;
@@ -95,6 +118,12 @@ clv_status clvi_job_finish(clvi_job *j, clv_report *report, const clvi_count *be
     clvi_item *root = clvi_report_root(report);
     clvi_report_count(clvi_report_object(root, "before"), before);
     clvi_report_count(clvi_report_object(root, "after"), &after);
+    if (timed(j)) {
+        clvi_report_latency(&j->latency, j->context, clvi_report_object(root, "latency"));
+        clvi_report_real(clvi_report_object(root, "before"), "latency_ms", 1e3 * j->latency.before, 4);
+        clvi_report_real(clvi_report_object(root, "after"), "latency_ms",
+                         1e3 * (j->opts.dry_run ? j->latency.planned : j->latency.after), 4);
+    }
     report_time(j, root, seconds);
     return clvi_report_check(report, err);
 }

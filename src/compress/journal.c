@@ -8,7 +8,7 @@
 
 #include "base/size.h"
 
-enum { KIND_RUN = 1, KIND_CANDIDATES = 2, KIND_FIT = 3 };
+enum { KIND_RUN = 1, KIND_CANDIDATES = 2, KIND_FIT = 3, KIND_CHOICE = 4 };
 
 static const clvi_records_format format = {"CLVRUN  ", 2};
 
@@ -128,6 +128,47 @@ clv_status clvi_journal_candidates(bool *found, clvi_candidates *lists, size_t n
         clvi_free(bytes.data);
         if (!sound)
             return FAIL(err, CLV_ERR_FORMAT, "\"%s\": the candidates in record %zu make no sense", j->path, i);
+        *found = true;
+    }
+    return CLV_OK;
+}
+
+/* --- the choice ----------------------------------------------------------------------------------------------------
+ */
+
+clv_status clvi_journal_add_choice(clvi_journal *j, const size_t *chosen, const clvi_latency_figures *figures, size_t n,
+                                   clv_error *err)
+{
+    clvi_packer p = {0};
+    if (j->fd < 0)
+        return CLV_OK;
+    clvi_pack_u64(&p, n);
+    for (size_t i = 0; i < n; i++)
+        clvi_pack_u64(&p, chosen[i]);
+    clvi_pack(&p, figures, sizeof *figures); /* doubles and int64 alone: no padding */
+    return append(j, KIND_CHOICE, &p, err);
+}
+
+clv_status clvi_journal_choice(bool *found, size_t *chosen, clvi_latency_figures *figures, const clvi_candidates *lists,
+                               size_t n, const clvi_journal *j, clv_error *err)
+{
+    *found = false;
+    for (size_t i = 0; i < j->records.n && !*found; i++) {
+        clvi_bytes bytes;
+        if (j->records.record[i].kind != KIND_CHOICE)
+            continue;
+        TRY(clvi_records_read(&bytes, &j->records, i, err));
+        clvi_unpacker u = {bytes.data, bytes.size, false};
+        bool sound = clvi_unpack_u64(&u) == n;
+        for (size_t k = 0; sound && k < n; k++) {
+            chosen[k] = (size_t)clvi_unpack_u64(&u);
+            sound = lists[k].n == 0 || chosen[k] < lists[k].n;
+        }
+        clvi_unpack(&u, figures, sizeof *figures);
+        sound = sound && !u.failed;
+        clvi_free(bytes.data);
+        if (!sound)
+            return FAIL(err, CLV_ERR_FORMAT, "\"%s\": the choice in record %zu makes no sense", j->path, i);
         *found = true;
     }
     return CLV_OK;

@@ -8,6 +8,7 @@
 
 #include "base/records.h"
 #include "compress/candidates.h"
+#include "compress/latency.h"
 #include "decompose/form.h"
 
 typedef struct clvi_journal {
@@ -26,6 +27,12 @@ void clvi_journal_close(clvi_journal *j); /* an empty one is fine */
 clv_status clvi_journal_add_candidates(clvi_journal *j, const clvi_candidates *lists, size_t n, clv_error *err);
 clv_status clvi_journal_candidates(bool *found, clvi_candidates *lists, size_t n, const clvi_journal *j,
                                    clv_error *err);
+
+/* Which candidate each of n sites gets, and what was measured for it: times would not be the same again. */
+clv_status clvi_journal_add_choice(clvi_journal *j, const size_t *chosen, const clvi_latency_figures *figures, size_t n,
+                                   clv_error *err);
+clv_status clvi_journal_choice(bool *found, size_t *chosen, clvi_latency_figures *figures, const clvi_candidates *lists,
+                               size_t n, const clvi_journal *j, clv_error *err);
 
 /* A finished fit of one site. Weights of a chain that is read live in arena. */
 clv_status clvi_journal_add_fit(clvi_journal *j, size_t site, const clvi_fit *fit, clv_error *err);

@@ -11,31 +11,43 @@
 /* The number behind "name=": a share, or with a unit. */
 static bool parse_amount(clvi_budget *out, const char *text)
 {
+    static const struct {
+        const char *name;
+        bool latency;
+        double factor;
+    } units[] = {{"", false, 1},     {"k", false, 1e3},  {"M", false, 1e6}, {"G", false, 1e9},
+                 {"us", true, 1e-6}, {"ms", true, 1e-3}, {"s", true, 1}};
     char *end;
     const double amount = strtod(text, &end);
-    const bool relative = strcmp(end, "%") == 0;
-    const double unit = strcmp(end, "k") == 0 ? 1e3 : strcmp(end, "M") == 0 ? 1e6 : strcmp(end, "G") == 0 ? 1e9 : 1;
-    if (end == text || !(amount > 0) || !isfinite(amount) || (*end && !relative && unit == 1) ||
-        (relative && amount > 100))
+    if (end == text || !(amount > 0) || !isfinite(amount))
         return false;
-    out->amount = relative ? amount / 100 : amount * unit;
-    out->relative = relative;
-    return true;
+    if (strcmp(end, "%") == 0 || strcmp(end, "x") == 0) {
+        out->relative = true;
+        out->amount = *end == '%' ? amount / 100 : amount;
+        return out->amount <= 1;
+    }
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (strcmp(end, units[i].name) == 0 && units[i].latency == (out->kind == CLVI_COST_LATENCY)) {
+            out->relative = false;
+            out->amount = amount * units[i].factor;
+            return true;
+        }
+    return false;
 }
 
 clv_status clvi_budget_parse(clvi_budget *out, const char *text, clv_error *err)
 {
-    static const clvi_cost kinds[] = {CLVI_COST_MACS, CLVI_COST_PARAMETERS, CLVI_COST_BYTES};
+    static const clvi_cost kinds[] = {CLVI_COST_MACS, CLVI_COST_PARAMETERS, CLVI_COST_BYTES, CLVI_COST_LATENCY};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         const char *name = clvi_cost_name(kinds[i]);
         const size_t n = strlen(name);
-        if (strncmp(text, name, n) != 0 || text[n] != '=' || !parse_amount(out, text + n + 1))
-            continue;
         out->kind = kinds[i];
-        return CLV_OK;
+        if (strncmp(text, name, n) == 0 && text[n] == '=' && parse_amount(out, text + n + 1))
+            return CLV_OK;
     }
     return FAIL(err, CLV_ERR_ARG,
-                "budget \"%s\": expected macs=, params= or bytes= with a share such as 30%% or a number such as 12.5M",
+                "budget \"%s\": expected macs=, params=, bytes= or latency= with a share such as 30%% or 0.3x, or a "
+                "number such as 12.5M, for latency a time such as 12ms",
                 text);
 }
 
@@ -55,26 +67,43 @@ static double weight_of(const clvi_candidates *lists, const clvi_sites *sites, s
     return lists[index].n > 0 && sites->site[index].sum != CLVI_NONE ? sqrt(lists[index].share) : 1;
 }
 
-static void fill_options(clvi_option *options, const clvi_candidates *list, clvi_cost kind, const clvi_site *site,
-                         double weight)
+static void fill_options(clvi_option *options, const clvi_candidates *list, const double *cost, double weight)
 {
     for (size_t i = 0; i < list->n; i++) {
         const clvi_candidate *c = &list->item[i];
-        options[i] = (clvi_option){
-            clvi_cost_of(kind, c->macs_per_pixel, site->shape.oh * site->shape.ow, c->parameters, site->weight_bytes),
-            c->form ? clvi_loss_of_error(weight * c->error) : 0};
+        options[i] = (clvi_option){cost[i], c->form ? clvi_loss_of_error(weight * c->error) : 0};
     }
 }
 
-clv_status clvi_plan_choose(size_t *chosen, const clvi_budget *budget, const clvi_count *whole,
-                            const clvi_candidates *lists, const clvi_sites *sites, clv_error *err)
+clv_status clvi_costs_count(clvi_costs *out, clvi_cost kind, const clvi_count *whole, const clvi_candidates *lists,
+                            const clvi_sites *sites, clv_error *err)
 {
-    const double all = whole_cost(budget->kind, whole),
-                 amount = budget->relative ? budget->amount * all : budget->amount;
+    *out = (clvi_costs){whole_cost(kind, whole), clvi_alloc_array(sites->n, CLVI_CANDIDATES_MAX * sizeof *out->item)};
+    if (!out->item)
+        return FAIL(err, CLV_ERR_NOMEM, "costs of %zu convolutions", sites->n);
+    for (size_t i = 0; i < sites->n; i++)
+        for (size_t a = 0; a < lists[i].n; a++) {
+            const clvi_candidate *c = &lists[i].item[a];
+            const clvi_site *site = &sites->site[i];
+            out->item[i * CLVI_CANDIDATES_MAX + a] = clvi_cost_of(
+                kind, c->macs_per_pixel, site->shape.oh * site->shape.ow, c->parameters, site->weight_bytes);
+        }
+    return CLV_OK;
+}
+
+void clvi_costs_free(clvi_costs *costs)
+{
+    clvi_free(costs->item);
+    *costs = (clvi_costs){0};
+}
+
+clv_status clvi_plan_choose(size_t *chosen, double amount, const clvi_costs *costs, const clvi_candidates *lists,
+                            const clvi_sites *sites, clv_error *err)
+{
     clvi_option *options = clvi_alloc_array(sites->n, CLVI_CANDIDATES_MAX * sizeof *options);
     clvi_menu *menus = clvi_alloc_array(sites->n, sizeof *menus);
     size_t *picked = clvi_alloc_array(sites->n, sizeof *picked), open = 0;
-    double cost = 0, fixed = all;
+    double cost = 0, fixed = costs->whole;
     clv_error reason;
     clv_status st = CLV_OK;
     if (!options || !menus || !picked) {
@@ -85,7 +114,7 @@ clv_status clvi_plan_choose(size_t *chosen, const clvi_budget *budget, const clv
         clvi_option *own = options + open * CLVI_CANDIDATES_MAX;
         if (lists[i].n == 0)
             continue;
-        fill_options(own, &lists[i], budget->kind, &sites->site[i], weight_of(lists, sites, i));
+        fill_options(own, &lists[i], costs->item + i * CLVI_CANDIDATES_MAX, weight_of(lists, sites, i));
         fixed -= own[0].cost;
         menus[open++] = (clvi_menu){own, lists[i].n};
     }
@@ -94,10 +123,10 @@ clv_status clvi_plan_choose(size_t *chosen, const clvi_budget *budget, const clv
         st = FAIL(err, st,
                   "the budget is %.4g of %.4g; the nearest point that can be reached is %.4g (%.1f %%), of which %.4g "
                   "are not in convolutions that can be split",
-                  amount, all, fixed + cost, 100 * (fixed + cost) / all, fixed);
+                  amount, costs->whole, fixed + cost, 100 * (fixed + cost) / costs->whole, fixed);
     else if (st != CLV_OK && err)
         *err = reason;
-    for (size_t i = 0, k = 0; st == CLV_OK && i < sites->n; i++)
+    for (size_t i = 0, k = 0; (st == CLV_OK || st == CLV_ERR_BUDGET) && i < sites->n; i++)
         if (lists[i].n)
             chosen[i] = picked[k++];
 out:

@@ -104,6 +104,23 @@ static json_t *layer_of(const clvi_recipe_layer *l, bool brief)
     return NULL;
 }
 
+/* Milliseconds, with the digits that a clock has. */
+static bool set_ms(json_t *object, const char *key, double seconds)
+{
+    return set_real(object, key, round(1e7 * seconds) / 1e4);
+}
+
+static json_t *latency_of(const clvi_latency_figures *f)
+{
+    json_t *to = json_object();
+    if (to && set_ms(to, "before_ms", f->before) && set_ms(to, "target_ms", f->target) &&
+        set_ms(to, "predicted_ms", f->predicted) && set_ms(to, "planned_ms", f->planned) &&
+        set_ms(to, "after_ms", f->after))
+        return to;
+    json_decref(to);
+    return NULL;
+}
+
 clv_status clvi_recipe_write(char **text, const clvi_recipe *recipe, bool brief, clv_error *err)
 {
     char hash[24];
@@ -111,7 +128,8 @@ clv_status clvi_recipe_write(char **text, const clvi_recipe *recipe, bool brief,
     (void)snprintf(hash, sizeof hash, "%016llx", (unsigned long long)recipe->model);
     bool sound = root && layers && set(root, "cleave_recipe", json_integer(VERSION)) &&
                  set(root, "model", json_string(hash)) && set(root, "options", options_of(recipe->opts)) &&
-                 (!recipe->opts->budget || set(root, "budget", json_string(recipe->opts->budget)));
+                 (!recipe->opts->budget || set(root, "budget", json_string(recipe->opts->budget))) &&
+                 (brief || !recipe->latency || set(root, "latency", latency_of(recipe->latency)));
     for (size_t i = 0; sound && i < recipe->n; i++) {
         json_t *row = layer_of(&recipe->layer[i], brief);
         sound = row && json_array_append_new(layers, row) == 0;

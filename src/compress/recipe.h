@@ -2,6 +2,7 @@
 /* What a run decided and why, as JSON: written by every run, and enough to repeat it without a search.
  *
  *   { "cleave_recipe": 1, "model": "<hash>", "options": { "method": ..., "samples": ..., ... }, "budget": "macs=30%",
+ *     "latency": { "before_ms", "target_ms", "predicted_ms", "planned_ms", "after_ms" },
  *     "layers": [ { "layer": name, "form": "bottleneck" | "kept" | ..., "multiplier" or "size", "uneven",
  *                   "predicted_error", "error", "macs_before", "macs_after", "parameters_after", "why",
  *                   "runners_up": [ { "form", "size", "error", "macs" } ... ] } ... ] } */
@@ -10,6 +11,7 @@
 
 #include "cleave/compress.h"
 #include "compress/candidates.h"
+#include "compress/latency.h"
 
 /* What a recipe says of one layer, and what a replay needs: the first four. */
 typedef struct clvi_recipe_layer {
@@ -27,9 +29,10 @@ typedef struct clvi_recipe {
     uint64_t model;                /* clvi_graph_hash */
     const clvi_recipe_layer *layer;
     size_t n;
+    const clvi_latency_figures *latency; /* NULL: nothing was timed */
 } clvi_recipe;
 
-/* brief: without runners-up and costs, as it goes into a model's metadata. Gives *text (free with clvi_free). */
+/* brief: without runners-up, costs and times, as it goes into a model's metadata. Gives *text (free with clvi_free). */
 clv_status clvi_recipe_write(char **text, const clvi_recipe *recipe, bool brief, clv_error *err);
 
 /* A recipe as read. */

@@ -86,7 +86,7 @@ static double copy_rate(char *buffer, size_t size, clvi_pool *pool)
 
 /* --- all ------------------------------------------------------------------------------------------------------- */
 
-static void name_cpu(char *name, size_t size)
+void clvi_machine_cpu(char *name, size_t size)
 {
     char line[256];
     name[0] = '\0';
@@ -110,7 +110,7 @@ clv_status clvi_machine_measure(clvi_machine *out, const clv_context *context, c
     char *const buffer = clvi_calloc(threads, most);
     if (!buffer)
         return FAIL(err, CLV_ERR_NOMEM, "%zu MB to measure memory with", threads * most >> 20);
-    name_cpu(out->cpu, sizeof out->cpu);
+    clvi_machine_cpu(out->cpu, sizeof out->cpu);
     out->fma = clvi_machine_fma(&kernels, context->pool);
     for (int i = 0; i < CLVI_COPY_SIZES; i++) {
         out->copy_bytes[i] = (double)kib[i] * 1024;

@@ -16,6 +16,9 @@ typedef struct clvi_machine {
     double copy_rate[CLVI_COPY_SIZES];  /* ... and the bytes that all threads together read and write a second then */
 } clvi_machine;
 
+/* The processor as the system names it, "" when it does not. */
+void clvi_machine_cpu(char *name, size_t size);
+
 /* The FMA peak alone: the gemm tile on operands that stay in L1, one task a thread, the best of some runs.
  * Multiply-adds a second of all threads together; 0 when memory is short. */
 double clvi_machine_fma(const clvi_kernels *kernels, clvi_pool *pool);

@@ -166,6 +166,8 @@ static clvi_step *new_pixel_step(const clvi_build *b, size_t node, const clvi_pi
     step->node = node;
     step->pixel = pixel;
     step->profile.kernel = kind->name;
+    step->profile.node = &step->node;
+    step->profile.n_nodes = 1;
     b->plan->n_steps++;
     return step;
 }
@@ -242,6 +244,8 @@ static clv_status emit_node(clvi_build *b, size_t index, bool on_pixels, clv_err
     TRY(set_slots(b, step, ids, node->n_in, ids + node->n_in, node->n_out, err));
     step->profile.nodes = clvi_node_label(b->graph, node);
     step->profile.kernel = node->op_type;
+    step->profile.node = &step->node;
+    step->profile.n_nodes = 1;
     step->profile.macs = b->plan->shapes.macs[index];
     count_bytes(b, step);
     b->plan->n_steps++;
@@ -275,6 +279,18 @@ static clv_status emit_channels(clvi_build *b, size_t index, clv_error *err)
     return step->call.node ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "step of a plan");
 }
 
+/* The nodes of a step that runs several. */
+static clv_status list_nodes(const clvi_build *b, clvi_step *step, const size_t *nodes, size_t n, clv_error *err)
+{
+    size_t *const list = clvi_arena_alloc(arena_of(b), n * sizeof *list);
+    if (!list)
+        return FAIL(err, CLV_ERR_NOMEM, "step of a plan");
+    memcpy(list, nodes, n * sizeof *list);
+    step->profile.node = list;
+    step->profile.n_nodes = n;
+    return CLV_OK;
+}
+
 static clv_status emit_shuffle(clvi_build *b, const size_t nodes[3], size_t groups, clv_error *err)
 {
     clvi_step *const step = new_pixel_step(b, nodes[0], &clvi_pixel_shuffle);
@@ -287,6 +303,7 @@ static clv_status emit_shuffle(clvi_build *b, const size_t nodes[3], size_t grou
     step->pixel->y = view(b, to);
     step->pixel->groups = groups;
     TRY(set_slots(b, step, &reads, 1, &writes, 1, err));
+    TRY(list_nodes(b, step, nodes, 3, err));
     step->profile.nodes = clvi_node_label(b->graph, b->graph->nodes[nodes[2]]);
     count_bytes(b, step);
     for (size_t i = 0; i < 3; i++)
@@ -313,6 +330,7 @@ static clv_status describe_chain(const clvi_build *b, clvi_step *step, const clv
         step->profile.macs += b->plan->shapes.macs[chain->nodes[i]];
     }
     step->profile.nodes = text;
+    TRY(list_nodes(b, step, chain->nodes, chain->n_nodes, err));
     count_bytes(b, step);
     const clvi_link *const links[] = {&chain->expand, &chain->depthwise, &chain->conv};
     for (size_t i = 0; i < 3; i++) {

@@ -12,11 +12,14 @@ typedef struct clvi_profile_row {
     const char *nodes; /* labels of the ONNX nodes that run in this step, joined by " + "; a value's name in a change of
                           layout */
     const char *kernel; /* how it is computed: an operator's name, or e.g. "depthwise + pointwise" */
-    double seconds;     /* sum over the runs */
-    double least;       /* of the fastest run: what the step takes when nobody disturbs it */
-    int64_t runs;       /* of this plan, while profiled */
-    int64_t macs;       /* multiply-adds of one run; the floor in time is macs / (FMA peak / 2) */
-    int64_t bytes;      /* that one run must at least move: inputs, weights and outputs, each once */
+    const size_t
+        *node; /* [n_nodes] these nodes, as indices in the graph; in a change of layout the one that needs it */
+    size_t n_nodes;
+    double seconds; /* sum over the runs */
+    double least;   /* of the fastest run: what the step takes when nobody disturbs it */
+    int64_t runs;   /* of this plan, while profiled */
+    int64_t macs;   /* multiply-adds of one run; the floor in time is macs / (FMA peak / 2) */
+    int64_t bytes;  /* that one run must at least move: inputs, weights and outputs, each once */
 } clvi_profile_row;
 
 /* The steps of the plan that ran last, in order of execution: at most `max` rows are written, the number of steps is

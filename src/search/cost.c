@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "search/cost.h"
 
-static const char *const names[] = {"macs", "params", "bytes"};
+static const char *const names[] = {"macs", "params", "bytes", "latency"};
 
 const char *clvi_cost_name(clvi_cost kind)
 {

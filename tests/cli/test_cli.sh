@@ -171,7 +171,7 @@ says err "nearest point"
 no_file budget.onnx
 expect 0 "${compress[@]}" -o budget.onnx --budget params=80%
 expect 2 "${compress[@]}" -o x.onnx --budget weight=3
-says err "macs=, params= or bytes="
+says err "macs=, params=, bytes= or latency="
 expect 2 "${compress[@]}" -o x.onnx --form nonsense
 no_file x.onnx
 expect 2 "${compress[@]}" -o x.onnx --keep nobody
