@@ -14,6 +14,7 @@
 #include "compress/fit_site.h"
 #include "compress/job.h"
 #include "compress/reestimate.h"
+#include "compress/spared.h"
 #include "compress/stats_file.h"
 #include "compress/survey.h"
 #include "measure/baseline.h"
@@ -94,8 +95,8 @@ static clv_status choose_counted(size_t *picked, clvi_job *j, const clvi_latency
     if (st == CLV_OK && j->opts.never_slower)
         st = clvi_latency_forbid_slower(&costs, &j->latency, task, err);
     if (st == CLV_OK)
-        st = clvi_plan_choose(picked, j->budget.relative ? j->budget.amount * costs.whole : j->budget.amount, &costs,
-                              j->lists, &j->sites, err);
+        st = clvi_spared_choose(picked, j->budget.relative ? j->budget.amount * costs.whole : j->budget.amount,
+                                j->budget.kind, &costs, j->lists, &j->sites, err);
     clvi_costs_free(&costs);
     return st;
 }

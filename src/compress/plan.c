@@ -67,12 +67,29 @@ static double weight_of(const clvi_candidates *lists, const clvi_sites *sites, s
     return lists[index].n > 0 && sites->site[index].sum != CLVI_NONE ? sqrt(lists[index].share) : 1;
 }
 
-static void fill_options(clvi_option *options, const clvi_candidates *list, const double *cost, double weight)
+static double loss_of(const clvi_candidate *c, double weight)
 {
-    for (size_t i = 0; i < list->n; i++) {
-        const clvi_candidate *c = &list->item[i];
-        options[i] = (clvi_option){cost[i], c->form ? clvi_loss_of_error(weight * c->error) : 0};
-    }
+    return c->form ? clvi_loss_of_error(weight * c->error) : 0;
+}
+
+double clvi_plan_loss(const size_t *chosen, const clvi_candidates *lists, const clvi_sites *sites)
+{
+    double loss = 0;
+    for (size_t i = 0; i < sites->n; i++)
+        if (lists[i].n > 0)
+            loss += loss_of(&lists[i].item[chosen[i]], weight_of(lists, sites, i));
+    return loss;
+}
+
+/* Returns what all costs were lowered by: a choice takes none below zero, savings elsewhere may be larger than a cost. */
+static double fill_options(clvi_option *options, const clvi_candidates *list, const double *cost, double weight)
+{
+    double least = 0;
+    for (size_t i = 0; i < list->n; i++)
+        least = fmin(least, cost[i]);
+    for (size_t i = 0; i < list->n; i++)
+        options[i] = (clvi_option){cost[i] - least, loss_of(&list->item[i], weight)};
+    return least;
 }
 
 clv_status clvi_costs_count(clvi_costs *out, clvi_cost kind, const clvi_count *whole, const clvi_candidates *lists,
@@ -114,8 +131,8 @@ clv_status clvi_plan_choose(size_t *chosen, double amount, const clvi_costs *cos
         clvi_option *own = options + open * CLVI_CANDIDATES_MAX;
         if (lists[i].n == 0)
             continue;
-        fill_options(own, &lists[i], costs->item + i * CLVI_CANDIDATES_MAX, weight_of(lists, sites, i));
-        fixed -= own[0].cost;
+        fixed += fill_options(own, &lists[i], costs->item + i * CLVI_CANDIDATES_MAX, weight_of(lists, sites, i));
+        fixed -= costs->item[i * CLVI_CANDIDATES_MAX];
         menus[open++] = (clvi_menu){own, lists[i].n};
     }
     st = clvi_choose(picked, &cost, menus, open, amount - fixed, &reason);

@@ -35,4 +35,7 @@ void clvi_costs_free(clvi_costs *costs); /* an empty one is fine */
 clv_status clvi_plan_choose(size_t *chosen, double amount, const clvi_costs *costs, const clvi_candidates *lists,
                             const clvi_sites *sites, clv_error *err);
 
+/* The sum that is least. */
+double clvi_plan_loss(const size_t *chosen, const clvi_candidates *lists, const clvi_sites *sites);
+
 #endif
