@@ -81,7 +81,8 @@ double clvi_plan_loss(const size_t *chosen, const clvi_candidates *lists, const 
     return loss;
 }
 
-/* Returns what all costs were lowered by: a choice takes none below zero, savings elsewhere may be larger than a cost. */
+/* Returns what all costs were lowered by: a choice takes none below zero, savings elsewhere may be larger than a cost.
+ */
 static double fill_options(clvi_option *options, const clvi_candidates *list, const double *cost, double weight)
 {
     double least = 0;
