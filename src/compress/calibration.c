@@ -61,11 +61,26 @@ void clvi_calibration_free(clvi_calibration *c)
     c->pixels = NULL;
 }
 
+/* One by one from where they stand. */
+static clv_status read_spread(clvi_calibration *c, int64_t first, int64_t n, float *to, clv_error *err)
+{
+    clv_tensor input = c->input;
+    const int64_t count = clv_tensor_count(&c->input);
+    for (int64_t i = first; i < first + n; i++) {
+        input.data = to + (i - first) * count;
+        TRY(clv_dataset_read(c->data, c->offset + i * c->spread / c->images, 1, c->preprocess, &input, c->bad + i,
+                             c->context, err));
+    }
+    return CLV_OK;
+}
+
 clv_status clvi_calibration_read(clvi_calibration *c, int64_t first, int64_t n, float *to, clv_error *err)
 {
     clv_tensor input = c->input;
     input.dims[0] = n;
     input.data = to;
+    if (c->spread)
+        return read_spread(c, first, n, to, err);
     if (c->pixels && first + n <= c->decoded)
         return clvi_spill_read(c->pixels, (size_t)(first - c->first), (size_t)n, to, err);
     TRY(clv_dataset_read(c->data, first, n, c->preprocess, &input, c->bad + first, c->context, err));

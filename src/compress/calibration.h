@@ -15,8 +15,10 @@
 typedef struct clvi_calibration {
     clv_dataset *data;
     const clv_preprocess *preprocess;
-    int64_t images;      /* of the whole set; positions are planned for all of them */
-    int64_t first, end;  /* those that are read here: a shard, or all */
+    int64_t images;     /* of the whole set; positions are planned for all of them */
+    int64_t first, end; /* those that are read here: a shard, or all */
+    int64_t offset,
+        spread;          /* image i is number offset + floor(i spread / images) of the data set; spread 0: number i */
     int64_t samples;     /* patches per convolution, at most, over the whole set */
     int64_t batch;       /* images run at once, at most */
     int64_t fixed_batch; /* images that the network insists on in every run; 0: any number */

@@ -204,6 +204,8 @@ void clvi_candidates_pack(clvi_packer *p, const clvi_candidates *list)
 {
     clvi_pack_u64(p, list->n);
     clvi_pack_double(p, list->share);
+    clvi_pack_double(p, list->scale);
+    clvi_pack_double(p, list->power);
     for (size_t i = 0; i < list->n; i++) {
         const clvi_candidate *c = &list->item[i];
         clvi_pack_text(p, c->form ? c->form->name : "");
@@ -211,6 +213,7 @@ void clvi_candidates_pack(clvi_packer *p, const clvi_candidates *list)
         clvi_pack_i64(p, c->size);
         clvi_pack_u64(p, c->uneven);
         clvi_pack_double(p, c->error);
+        clvi_pack_double(p, c->harm);
         clvi_pack_i64(p, c->macs_per_pixel);
         clvi_pack_i64(p, c->parameters);
     }
@@ -220,6 +223,8 @@ bool clvi_candidates_unpack(clvi_unpacker *u, clvi_candidates *list)
 {
     list->n = (size_t)clvi_unpack_u64(u);
     list->share = clvi_unpack_double(u);
+    list->scale = clvi_unpack_double(u);
+    list->power = clvi_unpack_double(u);
     if (u->failed || list->n > CLVI_CANDIDATES_MAX)
         return false;
     for (size_t i = 0; i < list->n; i++) {
@@ -231,6 +236,7 @@ bool clvi_candidates_unpack(clvi_unpacker *u, clvi_candidates *list)
         c->size = clvi_unpack_i64(u);
         c->uneven = clvi_unpack_u64(u) != 0;
         c->error = clvi_unpack_double(u);
+        c->harm = clvi_unpack_double(u);
         c->macs_per_pixel = clvi_unpack_i64(u);
         c->parameters = clvi_unpack_i64(u);
         if (u->failed || (*name && !c->form))

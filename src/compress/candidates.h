@@ -14,6 +14,7 @@ typedef struct clvi_candidate {
     int64_t size;          /* of the other forms */
     bool uneven;
     double error;           /* on the original network's statistics, see clvi_fit */
+    double harm;            /* to the outputs, measured (probe.h); 0: the list's law says it */
     int64_t macs_per_pixel; /* of output position */
     int64_t parameters;     /* weights and biases */
 } clvi_candidate;
@@ -23,6 +24,7 @@ typedef struct clvi_candidate {
 typedef struct clvi_candidates {
     clvi_candidate item[CLVI_CANDIDATES_MAX]; /* the first one keeps the convolution */
     size_t n;                                 /* 0: not explored */
+    double scale, power;                      /* harm = scale error^power (probe.h); power 0: not measured */
     double share; /* of the variance of its block's sum, what the convolution's output has; 1: no sum */
 } clvi_candidates;
 

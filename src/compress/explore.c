@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "compress/probe_chains.h"
 #include "compress/stats_file.h"
 #include "compress/survey.h"
 
@@ -14,14 +15,47 @@ typedef struct flow {
     clvi_candidates *lists;    /* NULL: not explored */
     clvi_stats_writer *writer; /* NULL: not written */
     double seconds;            /* spent on candidates */
+    clvi_probe *probes;        /* NULL: none are made */
+    size_t n_probes;
+    clvi_arena *arena; /* of their chains */
 } flow;
 
+/* Errors become harms to the outputs where there are images to measure it on. */
+static clv_status start_probes(flow *f, clv_error *err)
+{
+    const clvi_explore_task *t = f->task;
+    if (!f->lists || !t->calibration)
+        return CLV_OK;
+    f->probes = clvi_calloc(t->sites->n, CLVI_PROBES_MAX * sizeof *f->probes);
+    f->arena = clvi_arena_create();
+    return f->probes && f->arena ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "probes of %zu convolutions", t->sites->n);
+}
+
+static clv_status run_probes(flow *f, clv_error *err)
+{
+    const clvi_explore_task *t = f->task;
+    const double start = clvi_now();
+    if (f->n_probes > 0)
+        TRY(clvi_probe_run(f->probes, f->n_probes, f->lists, t->original, t->sites, t->calibration, err));
+    f->seconds += clvi_now() - start;
+    return CLV_OK;
+}
+
+static void free_probes(flow *f)
+{
+    clvi_free(f->probes);
+    clvi_arena_free(f->arena);
+    f->probes = NULL;
+    f->arena = NULL;
+}
+
 /* What candidates depend on beside the moments. */
-static uint64_t explored_hash(const clvi_explore_opts *o)
+static uint64_t explored_hash(const clvi_explore_opts *o, bool probed)
 {
     size_t n;
     const clvi_form *const *forms = clvi_form_all(&n);
     uint64_t h = clvi_hash(CLVI_HASH_START, &o->round, sizeof o->round);
+    h = clvi_hash(h, &probed, sizeof probed);
     for (size_t i = 0; i < n; i++)
         if (!o->form || o->form == forms[i])
             h = clvi_hash_text(h, forms[i]->name);
@@ -46,6 +80,9 @@ static clv_status explore_part(flow *f, const clvi_survey_part *part, clv_error 
         st = clvi_candidates_explore(lists, t->sites, part->site, cov, part->n, t->opts, t->context, err);
     for (size_t k = 0; st == CLV_OK && k < part->n; k++)
         clvi_candidates_add_averaged(lists[k], &t->sites->site[part->site[k]], &part->averaged[k], t->opts);
+    if (st == CLV_OK && f->probes)
+        st = clvi_probe_chains(f->probes, &f->n_probes, lists, t->sites, part->site, cov, part->averaged, part->n,
+                               t->opts, f->arena, t->context, err);
     for (size_t k = 0; cov && k < part->n; k++)
         clvi_covariances_free(cov[k], (size_t)t->sites->site[part->site[k]].conv.groups);
     clvi_free(cov);
@@ -143,7 +180,8 @@ static clv_status rewrite(const clvi_explore_task *t, const clvi_stats *stats, c
     if (st == CLV_OK)
         st = replay(&f, stats, err);
     if (st == CLV_OK)
-        st = clvi_stats_add_candidates(f.writer, explored_hash(t->opts), lists, t->sites->n, err);
+        st = clvi_stats_add_candidates(f.writer, explored_hash(t->opts, t->calibration != NULL), lists, t->sites->n,
+                                       err);
     if (st == CLV_OK)
         st = clvi_stats_commit(f.writer, err);
     clvi_stats_writer_free(f.writer);
@@ -159,7 +197,9 @@ static clv_status explore_file(flow *f, clv_error *err)
     TRY(clvi_stats_open(&stats, t->stats, err));
     clv_status st = check_stats(t, &stats, err);
     if (st == CLV_OK)
-        st = clvi_stats_read_candidates(&found, lists, t->sites->n, &stats, explored_hash(t->opts), err);
+        st = clvi_stats_read_candidates(&found, lists, t->sites->n, &stats, explored_hash(t->opts, true), err);
+    if (st == CLV_OK && !found && !t->calibration)
+        st = clvi_stats_read_candidates(&found, lists, t->sites->n, &stats, explored_hash(t->opts, false), err);
     if (st == CLV_OK && found)
         for (size_t i = 0; i < t->sites->n && st == CLV_OK; i++) {
             if (t->sites->site[i].kept)
@@ -168,6 +208,8 @@ static clv_status explore_file(flow *f, clv_error *err)
         }
     if (st == CLV_OK && !found) {
         st = replay(f, &stats, err);
+        if (st == CLV_OK)
+            st = run_probes(f, err);
         if (st == CLV_OK)
             st = rewrite(t, &stats, lists, err);
     }
@@ -190,8 +232,10 @@ static clv_status survey(flow *f, clv_error *err)
     }
     if (st == CLV_OK)
         st = clvi_survey(t->original, t->sites, t->calibration, t->memory, take, f, err);
+    if (st == CLV_OK)
+        st = run_probes(f, err);
     if (st == CLV_OK && f->writer && f->lists)
-        st = clvi_stats_add_candidates(f->writer, explored_hash(t->opts), f->lists, t->sites->n, err);
+        st = clvi_stats_add_candidates(f->writer, explored_hash(t->opts, true), f->lists, t->sites->n, err);
     if (st == CLV_OK && f->writer)
         st = clvi_stats_commit(f->writer, err);
     clvi_stats_writer_free(f->writer);
@@ -204,7 +248,10 @@ clv_status clvi_explore(clvi_candidates *lists, const clvi_explore_task *task, d
     const bool file = task->stats && access(task->stats, F_OK) == 0;
     if (!file && !task->calibration)
         return FAIL(err, CLV_ERR_ARG, "neither images nor statistics were given");
-    const clv_status st = file ? explore_file(&f, err) : survey(&f, err);
+    clv_status st = start_probes(&f, err);
+    if (st == CLV_OK)
+        st = file ? explore_file(&f, err) : survey(&f, err);
+    free_probes(&f);
     *seconds += f.seconds;
     return st;
 }

@@ -67,9 +67,14 @@ static double weight_of(const clvi_candidates *lists, const clvi_sites *sites, s
     return lists[index].n > 0 && sites->site[index].sum != CLVI_NONE ? sqrt(lists[index].share) : 1;
 }
 
-static double loss_of(const clvi_candidate *c, double weight)
+/* By what the candidate does to the outputs, where that was measured. */
+static double loss_of(const clvi_candidate *c, const clvi_candidates *list, double weight)
 {
-    return c->form ? clvi_loss_of_error(weight * c->error) : 0;
+    if (!c->form)
+        return 0;
+    return clvi_loss_of_error(c->harm > 0       ? c->harm
+                              : list->power > 0 ? list->scale * pow(fmax(c->error, 0), list->power)
+                                                : weight * c->error);
 }
 
 double clvi_plan_loss(const size_t *chosen, const clvi_candidates *lists, const clvi_sites *sites)
@@ -77,7 +82,7 @@ double clvi_plan_loss(const size_t *chosen, const clvi_candidates *lists, const 
     double loss = 0;
     for (size_t i = 0; i < sites->n; i++)
         if (lists[i].n > 0)
-            loss += loss_of(&lists[i].item[chosen[i]], weight_of(lists, sites, i));
+            loss += loss_of(&lists[i].item[chosen[i]], &lists[i], weight_of(lists, sites, i));
     return loss;
 }
 
@@ -89,7 +94,7 @@ static double fill_options(clvi_option *options, const clvi_candidates *list, co
     for (size_t i = 0; i < list->n; i++)
         least = fmin(least, cost[i]);
     for (size_t i = 0; i < list->n; i++)
-        options[i] = (clvi_option){cost[i] - least, loss_of(&list->item[i], weight)};
+        options[i] = (clvi_option){cost[i] - least, loss_of(&list->item[i], list, weight)};
     return least;
 }
 

@@ -29,6 +29,8 @@ static double cost_of_some(clvi_cost kind, const clvi_candidate *c, const clvi_s
     const double whole = cost_of(kind, c, site);
     clvi_conv some = site->conv;
     some.o = (int64_t)(share * (double)some.o + 0.5);
+    if (some.groups > 1 || (c->form && strcmp(c->form->name, "output-depthwise") == 0))
+        return whole; /* a link with groups keeps its outputs */
     if (!c->form)
         return whole * share;
     const clvi_fit_opts opts = clvi_candidate_fit_opts(c, &plain);

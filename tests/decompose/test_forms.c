@@ -27,7 +27,7 @@ static void forms_and_methods_are_found_by_name(void **state)
     size_t n;
     clvi_method method;
     const clvi_form *const *all = clvi_form_all(&n);
-    assert_int_equal(n, 8);
+    assert_int_equal(n, 9);
     for (size_t i = 0; i < n; i++)
         assert_ptr_equal(clvi_form_find(all[i]->name), all[i]);
     assert_null(clvi_form_find("depth"));
