@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench_fits layer [OUT IN KERNEL [MULTIPLIER]]          every form once, from scratch, on a random layer
+/* bench_fits layer [OUT IN KERNEL [MULTIPLIER [FORM]]]   every form (or one) once, from scratch, on a random layer
  * bench_fits curves [OUT IN KERNEL]                      curves of every form on a random layer
  * With --check before the rest of the arguments of `curves`, each point is fitted from scratch too (200 iterations). */
 #include <math.h>
@@ -183,14 +183,16 @@ static void print_tallies(const bench *b)
     (void)printf("all: %.2f processor seconds\n", sum);
 }
 
-/* Every form from scratch, all threads on one fit. */
+/* Every form, or the one named, from scratch, all threads on one fit. */
 static clv_status run_once(const bench *b, const clvi_conv *conv, const clvi_covariance *cov, double multiplier,
-                           clv_error *err)
+                           const char *form, clv_error *err)
 {
     size_t n;
     const clvi_form *const *all = clvi_form_all(&n);
     (void)printf("%-20s %12s %9s %6s %8s\n", "form", "MACs", "error", "its", "seconds");
     for (size_t i = 0; i < n; i++) {
+        if (form && strcmp(form, all[i]->name) != 0)
+            continue;
         clvi_arena *arena = clvi_arena_create();
         clvi_fit_opts opts = clvi_fit_opts_default();
         clvi_fit fit;
@@ -239,7 +241,7 @@ static clv_status run_random(bench *b, bool curve, int argc, char **argv, clv_er
         st = run_layer(b, &conv, &cov, true, err);
         print_tallies(b);
     } else if (st == CLV_OK) {
-        st = run_once(b, &conv, &cov, argc > 3 ? strtod(argv[3], NULL) : 2, err);
+        st = run_once(b, &conv, &cov, argc > 3 ? strtod(argv[3], NULL) : 2, argc > 4 ? argv[4] : NULL, err);
     }
     (void)printf("peak memory %.0f MiB\n", (double)clvi_mem_peak() / 1048576);
     clvi_covariance_free(&cov);
@@ -253,7 +255,7 @@ int main(int argc, char **argv)
     bench b = {0};
     const bool curve = argc > 1 && strcmp(argv[1], "curves") == 0;
     if (argc < 2 || (!curve && strcmp(argv[1], "layer") != 0)) {
-        (void)fprintf(stderr, "usage: bench_fits layer [OUT IN KERNEL [MULTIPLIER]]\n"
+        (void)fprintf(stderr, "usage: bench_fits layer [OUT IN KERNEL [MULTIPLIER [FORM]]]\n"
                               "       bench_fits curves [--check] [OUT IN KERNEL]\n");
         return 2;
     }

@@ -10,6 +10,7 @@
 /* Shares of the original MACs at which a form is tried. */
 static const double shares[] = {0.06, 0.09, 0.13, 0.18, 0.24, 0.31, 0.4, 0.55, 0.65, 0.8};
 #define SHARES (sizeof shares / sizeof *shares)
+#define LARGE  1024 /* inputs of a group, taps counted */
 
 clvi_fit_opts clvi_candidate_fit_opts(const clvi_candidate *candidate, const clvi_fit_opts *base)
 {
@@ -134,16 +135,31 @@ static void take_curve(clvi_candidates *list, const trial *t)
     }
 }
 
-/* In strips, so that progress shows and an interrupt is heard. */
+/* Whether the products of one trial are enough for all threads. */
+static bool is_large(const trial *t)
+{
+    const clvi_conv *v = &t->site->conv;
+    return v->c / v->groups * v->kh * v->kw >= LARGE;
+}
+
+/* In strips, so that progress shows and an interrupt is heard; a large trial alone, since threads that wait for the
+ * last of a strip would wait long, and every trial in the making has matrices of its own. */
 static clv_status run_trials(const trials *all, size_t count, clv_error *err)
 {
     const size_t strip = 4 * (size_t)clvi_pool_threads(all->context->pool);
-    for (size_t at = 0; at < count; at += strip) {
+    for (size_t at = 0, n; at < count; at += n) {
         trials some = *all;
         some.t += at;
         clvi_progress(all->context, "error of every form and size", (int64_t)at, (int64_t)count);
         TRY(clvi_check_cancel(all->context, err));
-        clvi_pool_run(all->context->pool, count - at < strip ? count - at : strip, try_form, &some);
+        for (n = 0; n < strip && at + n < count && !is_large(&some.t[n]); n++)
+            continue;
+        if (n > 0) {
+            clvi_pool_run(all->context->pool, n, try_form, &some);
+        } else {
+            try_form(&some, 0, 0);
+            n = 1;
+        }
     }
     clvi_progress(all->context, "error of every form and size", (int64_t)count, (int64_t)count);
     for (size_t i = 0; i < count; i++)

@@ -177,4 +177,4 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
     return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, err);
 }
 
-const clvi_form clvi_form_bottleneck = {"bottleneck", false, 40, refuses, macs, fit};
+const clvi_form clvi_form_bottleneck = {"bottleneck", false, 25, refuses, macs, fit};

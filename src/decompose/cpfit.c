@@ -9,10 +9,9 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/size.h"
+#include "decompose/cpcurvature.h"
 #include "linalg/factor.h"
 #include "linalg/matrix.h"
-
-#define TRIAL_ITERATIONS 40 /* of each start, before the best goes on */
 
 void clvi_cp_free(clvi_cp *s)
 {
@@ -47,6 +46,7 @@ static void transpose(double *a, size_t n)
 static clv_status marginals(clvi_cp *s, const double *cov, clv_error *err)
 {
     const size_t c = s->c, k = s->k, q = s->q;
+    double trace = 0;
     for (size_t i = 0; i < c; i++)
         for (size_t j = 0; j < c; j++)
             for (size_t t = 0; t < k; t++)
@@ -55,6 +55,10 @@ static clv_status marginals(clvi_cp *s, const double *cov, clv_error *err)
         for (size_t u = 0; u < k; u++)
             for (size_t i = 0; i < c; i++)
                 s->lk[t * k + u] += cov[(i * k + t) * q + i * k + u] / (double)c;
+    for (size_t t = 0; t < k; t++)
+        trace += s->lk[t * k + t];
+    for (size_t j = 0; j < k * k && trace > 0; j++)
+        s->lk[j] *= (double)k / trace;
     TRY(clvi_cholesky(s->lc, c, c, err));
     return clvi_cholesky(s->lk, k, k, err);
 }
@@ -200,10 +204,10 @@ out:
     return st;
 }
 
-static void random_start(const clvi_cp *s, double *theta, uint64_t seed, uint64_t stream)
+static void random_start(const clvi_cp *s, double *theta, uint64_t seed)
 {
     clvi_rng rng;
-    clvi_rng_seed_stream(&rng, seed, stream);
+    clvi_rng_seed_stream(&rng, seed, 0);
     for (size_t r = 0; r < s->r; r++) {
         double *row = theta + r * (s->c + s->k);
         for (size_t i = 0; i < s->c; i++)
@@ -213,50 +217,25 @@ static void random_start(const clvi_cp *s, double *theta, uint64_t seed, uint64_
     }
 }
 
-static double squares(const double *v, size_t n)
-{
-    return clvi_dot(clvi_view_of(v, 1, n, n), clvi_view_of(v, 1, n, n));
-}
-
 clvi_structure clvi_cp_structure(const clvi_cp *s)
 {
     return (clvi_structure){s, s->r * (s->c + s->k), project, pull};
 }
 
-/* f does not see the lengths of q_r and d_r, but its curvature along them goes with |p_r q_r d_r|^2. With both as long
- * as that, it is the same for all terms, which is what L-BFGS starts from. */
-static void balance(const clvi_cp *s, double *theta, const double *pt)
-{
-    const size_t row = s->c + s->k;
-    double peak = 0;
-    for (int pass = 0; pass < 2; pass++)
-        for (size_t r = 0; r < s->r; r++) {
-            double *qr = theta + r * row, *dr = qr + s->c;
-            const double qq = sqrt(squares(qr, s->c)), dd = sqrt(squares(dr, s->k));
-            const double size = sqrt(squares(pt + r * s->n, s->n)) * qq * dd;
-            if (pass == 0)
-                peak = fmax(peak, size);
-            if (pass == 0 || !(qq > 0) || !(dd > 0) || !(peak > 0))
-                continue;
-            const double wanted = fmax(size / peak, 1e-3);
-            for (size_t i = 0; i < s->c; i++)
-                qr[i] *= wanted / qq;
-            for (size_t t = 0; t < s->k; t++)
-                dr[t] *= wanted / dd;
-        }
-}
-
-/* L-BFGS from theta, balanced first. */
-static clv_status descend(const clvi_cp *s, clvi_varpro *v, double *theta, const clvi_lbfgs_opts *opts, double *f,
-                          int *iterations, clv_context *context, clv_error *err)
+/* L-BFGS from theta, told the curvature. */
+static clv_status descend(const clvi_cp *s, clvi_varpro *v, double *theta, const clvi_fit_opts *opts, int *iterations,
+                          clv_context *context, clv_error *err)
 {
     clvi_lbfgs_result result;
-    const double *solved = clvi_varpro_solve(v, theta);
-    if (solved)
-        balance(s, theta, solved);
-    TRY(clvi_varpro_minimise(v, theta, opts, &result, context, err));
+    clvi_cp_curvature curvature;
+    clvi_lbfgs_opts told = clvi_varpro_opts(opts);
+    TRY(clvi_cp_curvature_create(&curvature, s, v, err));
+    const clvi_curvature guess = clvi_cp_curvature_of(&curvature);
+    told.curvature = &guess;
+    const clv_status st = clvi_varpro_minimise(v, theta, &told, &result, context, err);
+    clvi_cp_curvature_free(&curvature);
+    TRY(st);
     *iterations += result.iterations;
-    *f = result.f;
     return CLV_OK;
 }
 
@@ -269,41 +248,26 @@ static clv_status take_solution(const clvi_cp *s, clvi_varpro *v, const double *
     return CLV_OK;
 }
 
+/* To the end from theta, and P^T there. */
+static clv_status finish(const clvi_cp *s, double total, const clvi_fit_opts *opts, double *theta, double *pt,
+                         int *iterations, clv_context *context, clv_error *err)
+{
+    const clvi_structure structure = clvi_cp_structure(s);
+    clvi_varpro *v = NULL;
+    TRY(clvi_varpro_create(&v, &structure, s->r, s->q, s->n, total, s->pool, err));
+    clv_status st = descend(s, v, theta, opts, iterations, context, err);
+    if (st == CLV_OK)
+        st = take_solution(s, v, theta, pt, err);
+    clvi_varpro_free(v);
+    return st;
+}
+
 clv_status clvi_cp_solve(clvi_cp *s, double total, const clvi_fit_opts *opts, double *theta, double *pt,
                          int *iterations, clv_context *context, clv_error *err)
 {
-    const size_t params = s->r * (s->c + s->k);
-    const clvi_structure structure = clvi_cp_structure(s);
-    const clvi_lbfgs_opts all = clvi_varpro_opts(opts);
-    clvi_lbfgs_opts few = all;
-    double best = HUGE_VAL, f;
-    clvi_varpro *v = NULL;
-    clv_status st = CLV_OK;
-    double *trial = clvi_alloc_array(params, sizeof *trial);
-    if (!trial)
-        return FAIL(err, CLV_ERR_NOMEM, "bottleneck of %zu channels", s->r);
-    if ((st = clvi_varpro_create(&v, &structure, s->r, s->q, s->n, total, s->pool, err)) != CLV_OK)
-        goto out;
-    if (few.max_iterations > TRIAL_ITERATIONS && opts->starts > 1)
-        few.max_iterations = TRIAL_ITERATIONS;
-    for (int start = 0; start == 0 || start < opts->starts; start++) {
-        random_start(s, trial, opts->seed, (uint64_t)start);
-        if (start == 0 && (st = spectral_start(s, trial, err)) != CLV_OK)
-            goto out;
-        if ((st = descend(s, v, trial, &few, &f, iterations, context, err)) != CLV_OK)
-            goto out;
-        if (f < best) {
-            best = f;
-            memcpy(theta, trial, params * sizeof *theta);
-        }
-    }
-    if (opts->starts > 1 && (st = descend(s, v, theta, &all, &f, iterations, context, err)) != CLV_OK)
-        goto out;
-    st = take_solution(s, v, theta, pt, err);
-out:
-    clvi_varpro_free(v);
-    clvi_free(trial);
-    return st;
+    random_start(s, theta, opts->seed);
+    TRY(spectral_start(s, theta, err));
+    return finish(s, total, opts, theta, pt, iterations, context, err);
 }
 
 /* theta[s->r] = the terms of theta0[r0] whose removal would lose most. */
@@ -330,20 +294,11 @@ static clv_status reduce(clvi_cp *s, double total, const double *theta0, size_t 
 clv_status clvi_cp_resume(clvi_cp *s, double total, const clvi_fit_opts *opts, double *theta0, size_t r0, double *theta,
                           double *pt, int *iterations, clv_context *context, clv_error *err)
 {
-    const clvi_lbfgs_opts lbfgs = clvi_varpro_opts(opts);
-    clvi_varpro *v = NULL;
-    double f;
     if (r0 > s->r)
         TRY(reduce(s, total, theta0, r0, theta, err));
     else
         memcpy(theta, theta0, r0 * (s->c + s->k) * sizeof *theta);
-    const clvi_structure structure = clvi_cp_structure(s);
-    TRY(clvi_varpro_create(&v, &structure, s->r, s->q, s->n, total, s->pool, err));
-    clv_status st = descend(s, v, theta, &lbfgs, &f, iterations, context, err);
-    if (st == CLV_OK)
-        st = take_solution(s, v, theta, pt, err);
-    clvi_varpro_free(v);
-    return st;
+    return finish(s, total, opts, theta, pt, iterations, context, err);
 }
 
 /* rows of x[r, .] times L[n, n]: entry t needs entries t and later alone, so it may be overwritten. */

@@ -26,8 +26,7 @@ void clvi_cp_free(clvi_cp *cp); /* and resets to empty */
 /* theta[r, c + k]: row r is q_r then d_r, in the space. Views cp; one evaluation at a time (bt is scratch). */
 clvi_structure clvi_cp_structure(const clvi_cp *cp);
 
-/* The best of some starts (one from the spectrum, some random) after a few iterations each, then to the end. theta[r, c
- * + k] and pt[r, n] are written. total: as in clvi_varpro_create. *iterations grows. */
+/* From the spectrum. theta[r, c + k] and pt[r, n] are written. total: as in clvi_varpro_create. *iterations grows. */
 clv_status clvi_cp_solve(clvi_cp *cp, double total, const clvi_fit_opts *opts, double *theta, double *pt,
                          int *iterations, clv_context *context, clv_error *err);
 

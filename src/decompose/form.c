@@ -51,7 +51,7 @@ clvi_fit_opts clvi_fit_opts_default(void)
     return (clvi_fit_opts){.method = CLVI_METHOD_JOINT,
                            .multiplier = 1,
                            .ridge = 1e-3,
-                           .max_iterations = 200,
+                           .max_iterations = 100,
                            .seed = 1,
                            .starts = 3,
                            .tolerance = 1e-6};

@@ -57,9 +57,9 @@ typedef struct clvi_fit_opts {
     int64_t size;       /* channel: inner channels r; bottleneck: R; prune: kept channels; 0: not given */
     bool uneven;        /* depthwise: filters shared out unevenly over the channels, at the same total */
     double ridge;       /* lambda relative to tr(S)/q, default 1e-3 */
-    int max_iterations; /* L-BFGS, default 200 */
-    uint64_t seed;      /* of random starts */
-    int starts; /* bottleneck: how many are tried, default 3; every form: 1 is the one start that is cheapest to make */
+    int max_iterations; /* L-BFGS, default 100 */
+    uint64_t seed;      /* of what is random in a start */
+    int starts;         /* default 3; 1: the one start that is cheapest to make. The bottleneck never tries more */
     /* A chain that an earlier fit of the same form and convolution gave, where descent starts instead of at random
      * (borrowed; NULL: none). It has this size or a larger one: then what loses least is removed from it first, by the
      * exact loss of each removal. The regularised objective never rises above the start's (that of what is left of it).

@@ -121,6 +121,8 @@ typedef struct memory {
     int size, used, newest;
     double *s, *y; /* [size, n] */
     double *rho, *alpha;
+    const clvi_curvature *curvature;
+    double *divided; /* [n] M^-1 y of the newest pair */
 } memory;
 
 /* p = -H g by the two-loop recursion; H0 = (s.y / y.y) I of the newest pair. */
@@ -135,10 +137,18 @@ static void direction(memory *m, const double *g, double *p)
             p[j] -= m->alpha[i] * y[j];
     }
     double scale = 1;
+    const clvi_curvature *const curvature = m->curvature;
     if (m->used) {
-        const double *y = m->y + (size_t)m->newest * m->n;
-        scale = 1 / (m->rho[m->newest] * dot(y, y, m->n));
+        const double *y = m->y + (size_t)m->newest * m->n, *my = y;
+        if (curvature) {
+            memcpy(m->divided, y, m->n * sizeof *y);
+            curvature->divide(curvature->arg, m->divided);
+            my = m->divided;
+        }
+        scale = 1 / (m->rho[m->newest] * dot(y, my, m->n));
     }
+    if (curvature)
+        curvature->divide(curvature->arg, p);
     for (size_t j = 0; j < m->n; j++)
         p[j] *= -scale;
     for (int k = m->used - 1; k >= 0; k--) {
@@ -179,6 +189,8 @@ static clv_status minimise(double *x, double *grad, double *p, line *l, memory *
            largest(grad, n) > opts->g_tolerance) {
         if (context)
             TRY(clvi_check_cancel(context, err));
+        if (opts->curvature)
+            opts->curvature->update(opts->curvature->arg, x);
         direction(m, grad, p);
         l->slope0 = dot(grad, p, n);
         if (!(l->slope0 < 0)) { /* rounding has spoilt the pairs: begin again from the gradient */
@@ -187,7 +199,7 @@ static clv_status minimise(double *x, double *grad, double *p, line *l, memory *
             l->slope0 = dot(grad, p, n);
         }
         l->f0 = result->f;
-        const trial step = search(l, m->used ? 1.0 : fmin(1.0, 1.0 / sqrt(dot(grad, grad, n))));
+        const trial step = search(l, m->used || opts->curvature ? 1.0 : fmin(1.0, 1.0 / sqrt(dot(grad, grad, n))));
         if (step.t == 0) {
             if (m->used == 0)
                 break;
@@ -211,7 +223,7 @@ clv_status clvi_lbfgs(double *x, size_t n, clvi_objective objective, void *arg, 
 {
     clv_status st;
     const size_t size = opts->memory < 1 ? 1 : (size_t)opts->memory;
-    double *vectors = clvi_alloc_array(4 + 2 * size, (n ? n : 1) * sizeof *vectors);
+    double *vectors = clvi_alloc_array(5 + 2 * size, (n ? n : 1) * sizeof *vectors);
     double *scalars = clvi_alloc_array(2 * size, sizeof *scalars);
     *result = (clvi_lbfgs_result){0};
     if (!vectors || !scalars) {
@@ -227,7 +239,9 @@ clv_status clvi_lbfgs(double *x, size_t n, clvi_objective objective, void *arg, 
                 .s = vectors + 4 * n,
                 .y = vectors + (4 + size) * n,
                 .rho = scalars,
-                .alpha = scalars + size};
+                .alpha = scalars + size,
+                .curvature = opts->curvature,
+                .divided = vectors + (4 + 2 * size) * n};
     result->f = objective(arg, x, grad);
     if (!isfinite(result->f) || !isfinite(largest(grad, n))) {
         st = FAIL(err, CLV_ERR_NUMERIC, "the objective over %zu variables is %g at its start", n, result->f);

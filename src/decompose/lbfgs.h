@@ -12,12 +12,21 @@
 /* f(x) and its gradient; HUGE_VAL where f is not defined (the line search then steps back; grad is not read). */
 typedef double (*clvi_objective)(void *arg, const double *x, double *grad);
 
+/* A guess M of the curvature at the point evaluated last: out[n] = M^-1 v, symmetric and positive definite. It stands
+ * where plain L-BFGS has a multiple of the identity, and may be another one at each iteration. */
+typedef struct clvi_curvature {
+    void (*update)(void *arg, const double *x);
+    void (*divide)(void *arg, double *v);
+    void *arg;
+} clvi_curvature;
+
 typedef struct clvi_lbfgs_opts {
-    int max_iterations; /* 200 */
-    int memory;         /* pairs kept, 12 */
-    double f_tolerance; /* stop when five iterations together lower f by less than this times |f|, 1e-6 */
-    double f_target;    /* stop at or below this, -HUGE_VAL */
-    double g_tolerance; /* stop when the largest gradient entry is below this, 1e-12 */
+    int max_iterations;              /* 200 */
+    int memory;                      /* pairs kept, 12 */
+    double f_tolerance;              /* stop when five iterations together lower f by less than this times |f|, 1e-6 */
+    double f_target;                 /* stop at or below this, -HUGE_VAL */
+    double g_tolerance;              /* stop when the largest gradient entry is below this, 1e-12 */
+    const clvi_curvature *curvature; /* NULL: none */
 } clvi_lbfgs_opts;
 
 clvi_lbfgs_opts clvi_lbfgs_opts_default(void);

@@ -169,6 +169,16 @@ const double *clvi_varpro_factor(const clvi_varpro *v)
     return v->g;
 }
 
+const double *clvi_varpro_weights(const clvi_varpro *v)
+{
+    return v->ptp;
+}
+
+double clvi_varpro_total(const clvi_varpro *v)
+{
+    return v->total;
+}
+
 /* Remove filter a: with g = (G^-1)_a, P^T -= g P_a^T / g_a and G^-1 -= g g^T / g_a. */
 static void remove_filter(double *ginv, double *pt, size_t m, size_t n, size_t a)
 {

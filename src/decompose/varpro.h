@@ -67,4 +67,9 @@ clv_status clvi_varpro_reduce(clvi_varpro *v, const double *theta, size_t keep, 
 /* The Cholesky factor of G of the last evaluation, lower triangle [m, m]. Views. */
 const double *clvi_varpro_factor(const clvi_varpro *v);
 
+/* P^T P of the last evaluation that gave a gradient, [m, m]. Views. */
+const double *clvi_varpro_weights(const clvi_varpro *v);
+
+double clvi_varpro_total(const clvi_varpro *v); /* what f is relative to */
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tiles: a product of more than TILE_WORK multiply-adds is cut into TILE_ROWS x TILE_COLS pieces of the result. The cut
- * does not look at the pool, so that one thread and sixty-four compute the same pieces. */
+/* Tiles: a product of more than TILE_WORK multiply-adds is cut into pieces of the result, all of one size near
+ * TILE_ROWS x TILE_COLS, and an even number of them where they are few. The cut does not look at the pool, so that one
+ * thread and sixty-four compute the same pieces. */
 #include "linalg/matrix.h"
 
 #include <assert.h>
@@ -11,8 +12,11 @@
 #include "linalg/blas.h"
 
 #define TILE_WORK ((size_t)1 << 21)
-#define TILE_ROWS ((size_t)128)
+#define TILE_ROWS ((size_t)256)
 #define TILE_COLS ((size_t)256)
+#define EDGE      ((size_t)128) /* of the tiles of a symmetric product */
+#define SOLVED    ((size_t)64)  /* columns solved by one task */
+#define FEW       ((size_t)16)  /* tiles: of so many or more the last one does not matter to two threads */
 
 static blasint as_int(size_t n)
 {
@@ -34,7 +38,8 @@ typedef struct product {
     clvi_out c;
     double beta, alpha;
     clvi_view a, b;
-    size_t tile_columns;
+    size_t tile_columns; /* tiles in a row of them */
+    size_t tile_rows, tile_cols;
     bool lower; /* symmetric result: tiles above the diagonal are skipped */
 } product;
 
@@ -54,15 +59,27 @@ static void syrk_block(const product *p, size_t row, size_t rows)
 static void gemm_task(void *arg, size_t index, int worker)
 {
     const product *p = arg;
-    const size_t row = index / p->tile_columns * TILE_ROWS, col = index % p->tile_columns * TILE_COLS;
+    const size_t row = index / p->tile_columns * p->tile_rows, col = index % p->tile_columns * p->tile_cols;
     (void)worker;
-    gemm_block(p, row, clvi_min_size(TILE_ROWS, p->a.rows - row), col, clvi_min_size(TILE_COLS, p->b.cols - col));
+    gemm_block(p, row, clvi_min_size(p->tile_rows, p->a.rows - row), col, clvi_min_size(p->tile_cols, p->b.cols - col));
+}
+
+/* How many pieces of about `size` n is best cut into. */
+static size_t pieces(size_t n, size_t size)
+{
+    return clvi_max_size(1, (n + size / 2) / size);
+}
+
+/* Length of each of so many pieces but the last, which is no longer: a multiple of what a kernel computes at once. */
+static size_t piece(size_t n, size_t count)
+{
+    return ((n + count - 1) / count + 7) / 8 * 8;
 }
 
 void clvi_gemm(clvi_pool *pool, clvi_out c, double beta, double alpha, clvi_view a, clvi_view b)
 {
     assert(a.cols == b.rows);
-    product p = {c, beta, alpha, a, b, 0, false};
+    product p = {c, beta, alpha, a, b, 0, 0, 0, false};
     if (a.rows == 0 || b.cols == 0)
         return;
     clvi_blas_prepare();
@@ -76,8 +93,12 @@ void clvi_gemm(clvi_pool *pool, clvi_out c, double beta, double alpha, clvi_view
         gemm_block(&p, 0, a.rows, 0, b.cols);
         return;
     }
-    p.tile_columns = (b.cols + TILE_COLS - 1) / TILE_COLS;
-    clvi_pool_run(pool, p.tile_columns * ((a.rows + TILE_ROWS - 1) / TILE_ROWS), gemm_task, &p);
+    const size_t down = pieces(a.rows, TILE_ROWS), wide = pieces(b.cols, TILE_COLS);
+    const bool unfair = down * wide % 2 == 1 && down * wide < FEW;
+    p.tile_rows = piece(a.rows, down + (unfair && a.rows > b.cols));
+    p.tile_cols = piece(b.cols, wide + (unfair && a.rows <= b.cols));
+    p.tile_columns = (b.cols + p.tile_cols - 1) / p.tile_cols;
+    clvi_pool_run(pool, p.tile_columns * ((a.rows + p.tile_rows - 1) / p.tile_rows), gemm_task, &p);
 }
 
 /* Tile number `index` of the lower triangle, counted row by row: (0,0) (1,0) (1,1) (2,0) ... */
@@ -88,17 +109,17 @@ static void syrk_task(void *arg, size_t index, int worker)
     (void)worker;
     while ((i + 1) * (i + 2) / 2 <= index)
         i++;
-    const size_t row = i * TILE_ROWS, col = (index - i * (i + 1) / 2) * TILE_ROWS;
-    const size_t rows = clvi_min_size(TILE_ROWS, p->a.rows - row);
+    const size_t row = i * EDGE, col = (index - i * (i + 1) / 2) * EDGE;
+    const size_t rows = clvi_min_size(EDGE, p->a.rows - row);
     if (row == col)
         syrk_block(p, row, rows);
     else
-        gemm_block(p, row, rows, col, TILE_ROWS);
+        gemm_block(p, row, rows, col, EDGE);
 }
 
 void clvi_syrk_lower(clvi_pool *pool, clvi_out c, double beta, double alpha, clvi_view a)
 {
-    product p = {c, beta, alpha, a, clvi_transposed(a), 0, true};
+    product p = {c, beta, alpha, a, clvi_transposed(a), 0, 0, 0, true};
     if (a.rows == 0)
         return;
     clvi_blas_prepare();
@@ -112,7 +133,7 @@ void clvi_syrk_lower(clvi_pool *pool, clvi_out c, double beta, double alpha, clv
         syrk_block(&p, 0, a.rows);
         return;
     }
-    const size_t tiles = (a.rows + TILE_ROWS - 1) / TILE_ROWS;
+    const size_t tiles = (a.rows + EDGE - 1) / EDGE;
     clvi_pool_run(pool, tiles * (tiles + 1) / 2, syrk_task, &p);
 }
 
@@ -142,10 +163,10 @@ typedef struct triangle {
 static void solve_task(void *arg, size_t index, int worker)
 {
     const triangle *t = arg;
-    const size_t col = index * TILE_ROWS;
+    const size_t col = index * SOLVED;
     (void)worker;
     cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, t->transposed ? CblasTrans : CblasNoTrans, CblasNonUnit,
-                as_int(t->l.rows), as_int(clvi_min_size(TILE_ROWS, t->cols - col)), 1.0, t->l.p, as_int(t->l.ld),
+                as_int(t->l.rows), as_int(clvi_min_size(SOLVED, t->cols - col)), 1.0, t->l.p, as_int(t->l.ld),
                 t->b.p + col, as_int(t->b.ld));
 }
 
@@ -155,7 +176,7 @@ void clvi_solve_lower(clvi_pool *pool, clvi_view l, bool transposed, clvi_out b,
     if (l.rows == 0 || cols == 0)
         return;
     clvi_blas_prepare();
-    clvi_pool_run(pool, (cols + TILE_ROWS - 1) / TILE_ROWS, solve_task, &t);
+    clvi_pool_run(pool, (cols + SOLVED - 1) / SOLVED, solve_task, &t);
 }
 
 void clvi_solve_lower_right(clvi_view l, bool transposed, clvi_out b, size_t rows)

@@ -120,6 +120,39 @@ static void never_rises_and_stops_when_told(void **state)
     }
 }
 
+/* M of the ellipsoid up to a factor. */
+static void update_nothing(void *arg, const double *x)
+{
+    (void)arg;
+    (void)x;
+}
+
+static void divide_ellipsoid(void *arg, double *v)
+{
+    const counted *c = arg;
+    for (size_t i = 0; i < c->n; i++)
+        v[i] /= 5 * (double)(i + 1);
+}
+
+/* With the curvature of a quadratic told up to a factor, one pair finds the factor. */
+static void told_curvature_is_used(void **state)
+{
+    (void)state;
+    double x[1000];
+    counted c = {1000, 0};
+    const clvi_curvature curvature = {update_nothing, divide_ellipsoid, &c};
+    for (int told = 0; told < 2; told++) {
+        clvi_lbfgs_result r;
+        clvi_lbfgs_opts o = tight(1000);
+        o.curvature = told ? &curvature : NULL;
+        for (size_t i = 0; i < c.n; i++)
+            x[i] = 1 + (double)(i % 3);
+        assert_int_equal(clvi_lbfgs(x, c.n, ellipsoid, &c, &o, &r, NULL, NULL), CLV_OK);
+        assert_true(told ? r.iterations <= 3 : r.iterations > 20);
+        assert_true(r.f < 1e-15);
+    }
+}
+
 static void bad_starts_and_short_memory(void **state)
 {
     (void)state;
@@ -271,6 +304,43 @@ static void the_forms_gradients_are_those_of_differences(void **state)
     layer_free(&l);
 }
 
+/* Iterations of a bottleneck's fit lead further than as many of plain L-BFGS from the same start. */
+static void the_bottlenecks_curvature_helps(void **state)
+{
+    (void)state;
+    const shape p = {24, 20, 1, 3, 3, 0, 0.1};
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        layer l = layer_create(p, seed);
+        clvi_fit_opts opts = clvi_fit_opts_default();
+        clvi_group g;
+        clvi_cp cp;
+        clvi_varpro *v;
+        clvi_lbfgs_result plain;
+        int iterations = 0;
+        assert_int_equal(clvi_group_create(&g, &l.conv, 0, l.cov, opts.ridge, NULL, NULL), CLV_OK);
+        assert_int_equal(clvi_cp_create(&cp, &g, g.s, g.h, 12, NULL), CLV_OK);
+        const clvi_structure structure = clvi_cp_structure(&cp);
+        double *theta = make(structure.params), *grad = make(structure.params), *pt = make(12 * g.n);
+        assert_int_equal(clvi_varpro_create(&v, &structure, 12, g.q, g.n, g.total, NULL, NULL), CLV_OK);
+        opts.max_iterations = 0;
+        assert_int_equal(clvi_cp_solve(&cp, g.total, &opts, theta, pt, &iterations, NULL, NULL), CLV_OK);
+        opts.max_iterations = 20;
+        const clvi_lbfgs_opts solver = clvi_varpro_opts(&opts);
+        assert_int_equal(clvi_varpro_minimise(v, theta, &solver, &plain, NULL, NULL), CLV_OK);
+        assert_int_equal(clvi_cp_solve(&cp, g.total, &opts, theta, pt, &iterations, NULL, NULL), CLV_OK);
+        assert_int_equal(iterations, 20);
+        if (!(clvi_varpro_evaluate(v, theta, grad) < plain.f))
+            fail_msg("seed %d: %.6f, plain %.6f", (int)seed, clvi_varpro_evaluate(v, theta, grad), plain.f);
+        clvi_varpro_free(v);
+        clvi_cp_free(&cp);
+        clvi_group_free(&g);
+        clvi_free(theta);
+        clvi_free(grad);
+        clvi_free(pt);
+        layer_free(&l);
+    }
+}
+
 /* The joint fit of one start is within half a percent of the best of many random ones: no bad local minimum. */
 static void the_joint_fit_is_as_good_as_the_best_of_many_starts(void **state)
 {
@@ -345,9 +415,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_known_minima),
         cmocka_unit_test(never_rises_and_stops_when_told),
+        cmocka_unit_test(told_curvature_is_used),
         cmocka_unit_test(bad_starts_and_short_memory),
         cmocka_unit_test(the_gradient_is_that_of_differences),
         cmocka_unit_test(the_forms_gradients_are_those_of_differences),
+        cmocka_unit_test(the_bottlenecks_curvature_helps),
         cmocka_unit_test(the_joint_fit_is_as_good_as_the_best_of_many_starts),
         cmocka_unit_test(dependent_filters_do_not_break_it),
     };
