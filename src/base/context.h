@@ -24,6 +24,7 @@ void clvi_progress(clv_context *context, const char *stage, int64_t done, int64_
 /* CLV_ERR_INTERRUPTED once cancellation was asked for. */
 clv_status clvi_check_cancel(const clv_context *context, clv_error *err);
 
-double clvi_now(void); /* seconds, monotonic */
+double clvi_now(void);         /* seconds, monotonic */
+double clvi_cpu_seconds(void); /* that all threads of the process have computed; 0: not known */
 
 #endif

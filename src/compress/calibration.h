@@ -28,6 +28,7 @@ typedef struct clvi_calibration {
     clvi_room room;     /* memory for what is kept between passes */
     clvi_spill *pixels; /* the images once decoded, when they fit into the room; else NULL */
     int64_t decoded;    /* images [first, decoded) are in `pixels` */
+    double inference;   /* seconds spent running networks */
     clv_context *context;
 } clvi_calibration;
 

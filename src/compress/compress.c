@@ -356,6 +356,10 @@ static clv_status run(clvi_job *j, clv_report *report, clv_error *err)
 
 static clv_status prepare(clvi_job *j, clv_dataset *calibration, const clv_preprocess *preprocess, clv_error *err)
 {
+    for (int k = 0; k < CLVI_WORK_KINDS; k++)
+        j->work[k] = clvi_work_seconds((clvi_work)k);
+    j->flops = clvi_work_flops(CLVI_WORK_PRODUCTS);
+    j->cpu = clvi_cpu_seconds();
     TRY(clvi_job_options(j, err));
     j->arena = clvi_arena_create();
     if (!j->arena)

@@ -202,7 +202,9 @@ static clv_status run_batches(walk *w, clv_error *err)
         clvi_progress(c->context, v->stage, first - c->first, c->end - c->first);
         TRY(clvi_check_cancel(c->context, err));
         TRY(load(w, first, n, err));
+        const double start = clvi_now();
         TRY(clvi_session_run(w->session, w->inputs, w->front->n_cut, w->values, err));
+        c->inference += clvi_now() - start;
         if (v->visitor)
             TRY(v->visitor(v->user, first, n, w->values, err));
         TRY(keep(w, w->values + v->n_fetch, first, n, err));

@@ -3,6 +3,7 @@
 #ifndef CLVI_COMPRESS_JOB_H
 #define CLVI_COMPRESS_JOB_H
 
+#include "base/work.h"
 #include "cleave/compress.h"
 #include "compress/candidates.h"
 #include "compress/front.h"
@@ -37,6 +38,7 @@ typedef struct clvi_job {
     clvi_item *layers;        /* table of the report, or NULL */
     clvi_trial_chains chains; /* of networks that are timed */
     clvi_latency_figures latency;
+    double work[CLVI_WORK_KINDS], flops, cpu; /* of the process when the job began */
     double survey_seconds, explore_seconds, choice_seconds, rows_seconds, fit_seconds, timing_seconds;
 } clvi_job;
 

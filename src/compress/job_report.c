@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/work.h"
 #include "compress/job.h"
 #include "compress/stats_file.h"
 #include "measure/model_facts.h"
@@ -85,6 +86,19 @@ static clv_status time_result(clvi_job *j, clv_error *err)
     return CLV_OK;
 }
 
+/* Seconds of threads, by what they worked at; the rest is descents, activations and moving data about. */
+static void report_work(const clvi_job *j, clvi_item *root)
+{
+    clvi_item *work = clvi_report_object(root, "work");
+    const double products = clvi_work_seconds(CLVI_WORK_PRODUCTS) - j->work[CLVI_WORK_PRODUCTS];
+    const double flops = clvi_work_flops(CLVI_WORK_PRODUCTS) - j->flops;
+    clvi_report_real(work, "matrix_products", products, 1);
+    clvi_report_real(work, "gflop_per_second", products > 0 ? 1e-9 * flops / products : 0, 1);
+    clvi_report_real(work, "factorisations", clvi_work_seconds(CLVI_WORK_FACTORS) - j->work[CLVI_WORK_FACTORS], 1);
+    clvi_report_real(work, "networks", j->calibration.inference * clvi_pool_threads(j->context->pool), 1);
+    clvi_report_real(work, "processor", clvi_cpu_seconds() - j->cpu, 1);
+}
+
 static void report_time(const clvi_job *j, clvi_item *root, double seconds)
 {
     clvi_item *time = clvi_report_object(root, "seconds");
@@ -97,6 +111,7 @@ static void report_time(const clvi_job *j, clvi_item *root, double seconds)
                      seconds - j->survey_seconds - j->rows_seconds - j->explore_seconds - j->fit_seconds -
                          j->choice_seconds - j->timing_seconds,
                      1);
+    report_work(j, root);
     clvi_report_real(root, "peak_memory_mib", (double)clvi_mem_peak() / 1048576, 0);
 }
 

@@ -185,7 +185,7 @@ static void set_harms(clvi_candidates *lists, const clvi_probe *probes, size_t n
 }
 
 clv_status clvi_probe_run(clvi_probe *probes, size_t n, clvi_candidates *lists, const clvi_graph *original,
-                          const clvi_sites *sites, const clvi_calibration *calibration, clv_error *err)
+                          const clvi_sites *sites, clvi_calibration *calibration, clv_error *err)
 {
     task t = {.original = original, .n = original->n_outputs};
     clv_error reason = {0};
@@ -215,6 +215,7 @@ clv_status clvi_probe_run(clvi_probe *probes, size_t n, clvi_candidates *lists, 
     }
     if (st == CLV_OK)
         set_harms(lists, probes, n);
+    calibration->inference = t.few.inference; /* it began with that */
     clvi_front_free(&t.front);
     for (size_t k = 0; t.output && k < t.n; k++)
         clvi_free(t.output[k].row);

@@ -24,6 +24,6 @@ typedef struct clvi_probe {
 
 /* Measure probes[n], which are in the order of their sites, and set the laws and harms of lists[sites]. */
 clv_status clvi_probe_run(clvi_probe *probes, size_t n, clvi_candidates *lists, const clvi_graph *original,
-                          const clvi_sites *sites, const clvi_calibration *calibration, clv_error *err);
+                          const clvi_sites *sites, clvi_calibration *calibration, clv_error *err);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/size.h"
+#include "base/work.h"
 #include "linalg/blas.h"
 #include "linalg/matrix.h"
 
@@ -32,7 +33,9 @@ clv_status clvi_cholesky(double *a, size_t n, size_t ld, clv_error *err)
     if (n == 0)
         return CLV_OK;
     TRY(check(a, n, n, ld, err));
+    const uint64_t start = clvi_work_start();
     const lapack_int info = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', (lapack_int)n, a, (lapack_int)ld);
+    clvi_work_add(CLVI_WORK_FACTORS, start, 0);
     assert(info >= 0);
     if (info > 0)
         return FAIL(err, CLV_ERR_NUMERIC, "matrix of order %zu is not positive definite (minor %d)", n, (int)info);
@@ -86,7 +89,9 @@ clv_status clvi_eigh(double *a, double *values, size_t n, clv_error *err)
         if (!work)
             return FAIL(err, CLV_ERR_NOMEM, "eigenvectors of a matrix of order %zu", n);
     }
+    const uint64_t start = clvi_work_start();
     info = LAPACKE_dsyev_work(LAPACK_COL_MAJOR, 'V', 'L', (lapack_int)n, a, (lapack_int)n, values, work, lwork);
+    clvi_work_add(CLVI_WORK_FACTORS, start, 0);
     if (work != stack)
         clvi_free(work);
     assert(info >= 0);
@@ -115,7 +120,9 @@ clv_status clvi_svd(double *a, size_t m, size_t n, double *u, double *s, double 
         clvi_free(work);
         return FAIL(err, CLV_ERR_NOMEM, "singular values of a %zu x %zu matrix", m, n);
     }
+    const uint64_t start = clvi_work_start();
     info = LAPACKE_dgesdd_work(LAPACK_COL_MAJOR, 'S', in, im, a, in, s, vt, in, u, ir, work, lwork, iwork);
+    clvi_work_add(CLVI_WORK_FACTORS, start, 0);
     clvi_free(iwork);
     clvi_free(work);
     assert(info >= 0);

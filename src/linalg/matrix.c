@@ -9,6 +9,7 @@
 #include <limits.h>
 
 #include "base/size.h"
+#include "base/work.h"
 #include "linalg/blas.h"
 
 #define TILE_WORK ((size_t)1 << 21)
@@ -45,15 +46,19 @@ typedef struct product {
 
 static void gemm_block(const product *p, size_t row, size_t rows, size_t col, size_t cols)
 {
+    const uint64_t start = clvi_work_start();
     cblas_dgemm(CblasRowMajor, trans_of(p->a), trans_of(p->b), as_int(rows), as_int(cols), as_int(p->a.cols), p->alpha,
                 at(p->a, row, 0), as_int(p->a.ld), at(p->b, 0, col), as_int(p->b.ld), p->beta,
                 p->c.p + row * p->c.ld + col, as_int(p->c.ld));
+    clvi_work_add(CLVI_WORK_PRODUCTS, start, (double)rows * (double)cols * (double)p->a.cols);
 }
 
 static void syrk_block(const product *p, size_t row, size_t rows)
 {
+    const uint64_t start = clvi_work_start();
     cblas_dsyrk(CblasRowMajor, CblasLower, trans_of(p->a), as_int(rows), as_int(p->a.cols), p->alpha, at(p->a, row, 0),
                 as_int(p->a.ld), p->beta, p->c.p + row * p->c.ld + row, as_int(p->c.ld));
+    clvi_work_add(CLVI_WORK_PRODUCTS, start, 0.5 * (double)rows * (double)rows * (double)p->a.cols);
 }
 
 static void gemm_task(void *arg, size_t index, int worker)
@@ -165,9 +170,11 @@ static void solve_task(void *arg, size_t index, int worker)
     const triangle *t = arg;
     const size_t col = index * SOLVED;
     (void)worker;
+    const uint64_t start = clvi_work_start();
+    const size_t cols = clvi_min_size(SOLVED, t->cols - col);
     cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, t->transposed ? CblasTrans : CblasNoTrans, CblasNonUnit,
-                as_int(t->l.rows), as_int(clvi_min_size(SOLVED, t->cols - col)), 1.0, t->l.p, as_int(t->l.ld),
-                t->b.p + col, as_int(t->b.ld));
+                as_int(t->l.rows), as_int(cols), 1.0, t->l.p, as_int(t->l.ld), t->b.p + col, as_int(t->b.ld));
+    clvi_work_add(CLVI_WORK_PRODUCTS, start, 0.5 * (double)t->l.rows * (double)t->l.rows * (double)cols);
 }
 
 void clvi_solve_lower(clvi_pool *pool, clvi_view l, bool transposed, clvi_out b, size_t cols)
