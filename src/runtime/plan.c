@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/float_mode.h"
 #include "base/half.h"
 #include "base/size.h"
 #include "runtime/infer.h"
@@ -198,10 +199,8 @@ static clv_status run_step(const clvi_plan *plan, clvi_step *step, clv_error *er
     return st == CLV_OK ? st : clvi_fail_at_node(err, st, step->call.graph, step->call.node);
 }
 
-clv_status clvi_plan_run(clvi_plan *plan, const clv_tensor *inputs, clv_tensor *outputs, double *node_seconds,
-                         clv_error *err)
+static clv_status run_steps(const clvi_plan *plan, double *node_seconds, clv_error *err)
 {
-    stage_inputs(plan, inputs);
     for (size_t s = 0; s < plan->n_steps; s++) {
         clvi_step *const step = &plan->steps[s];
         TRY(clvi_check_cancel(plan->base.context, err));
@@ -216,6 +215,18 @@ clv_status clvi_plan_run(clvi_plan *plan, const clv_tensor *inputs, clv_tensor *
             step->profile.runs++;
         }
     }
+    return CLV_OK;
+}
+
+clv_status clvi_plan_run(clvi_plan *plan, const clv_tensor *inputs, clv_tensor *outputs, double *node_seconds,
+                         clv_error *err)
+{
+    const clvi_float_mode mode = clvi_float_mode_get();
+    stage_inputs(plan, inputs);
+    clvi_float_mode_set(clvi_float_mode_flushing(mode));
+    const clv_status st = run_steps(plan, node_seconds, err);
+    clvi_float_mode_set(mode);
+    TRY(st);
     return_fetches(plan, outputs);
     return CLV_OK;
 }
