@@ -19,6 +19,7 @@
 #define BLOCK_BYTES (256u << 10) /* of input pixels that a task keeps coming back to */
 #define BLOCK_TILES 16
 #define LINE        16 /* floats of a cache line */
+#define TASKS       4  /* a thread, for others to take when it is late */
 
 bool clvi_pixel_is_depthwise(const clvi_conv_shape *s)
 {
@@ -44,6 +45,7 @@ typedef struct conv_run {
     const float *zeros;
     size_t taps, depth, pixels, tiles, panels, panel_floats;
     size_t panel_blocks, tile_blocks; /* tasks */
+    bool by_tiles;                    /* tasks of the same tiles follow each other; else those of the same panels */
     size_t block;                     /* tiles that a panel is used for before the next one */
     size_t tile_rows, rows_bytes;     /* pointers of a tile; bytes of the pointers of one worker */
 } conv_run;
@@ -51,6 +53,26 @@ typedef struct conv_run {
 static size_t ceil_div(size_t a, size_t b)
 {
     return (a + b - 1) / b;
+}
+
+/* Many pixels: threads share them, as they do in the steps before and behind, so that each finds its part in its own
+ * cache. Few: they share the panels, so that each reads its part of the weights; where these are few, too, both. */
+static void split_run(conv_run *run, size_t threads)
+{
+    run->panel_blocks = run->tile_blocks = 1;
+    run->by_tiles = run->pixels >= CLVI_PIXEL_MANY;
+    if (threads == 1)
+        return;
+    if (run->tiles >= 8 * TASKS * threads) {
+        run->tile_blocks = TASKS * threads;
+    } else if (run->by_tiles) {
+        run->tile_blocks = clvi_min_size(run->tiles, threads);
+        run->panel_blocks = clvi_min_size(run->panels, 2 * TASKS);
+    } else {
+        run->panel_blocks = clvi_min_size(run->panels, 2 * TASKS * threads);
+        if (run->panel_blocks < 2 * TASKS * threads)
+            run->tile_blocks = clvi_min_size(run->tiles, 2);
+    }
 }
 
 static conv_run plan_run(const clvi_pixel_step *step)
@@ -64,13 +86,7 @@ static conv_run plan_run(const clvi_pixel_step *step)
     run.panels = ceil_div((size_t)s->o, gemm->nr);
     run.panel_floats = run.taps * run.depth * gemm->nr;
     run.zeros = step->conv.weights ? step->conv.weights + run.panels * run.panel_floats : NULL;
-    run.panel_blocks = run.tile_blocks = 1;
-    if (threads > 1) {
-        const size_t wanted = 4 * threads;
-        run.tile_blocks = clvi_min_size(run.tiles / 4 + 1, wanted);
-        if (run.tile_blocks < wanted)
-            run.panel_blocks = clvi_min_size(run.panels, ceil_div(wanted, run.tile_blocks));
-    }
+    split_run(&run, threads);
     const size_t tile_bytes = gemm->mr * (size_t)(s->sh * s->sw) * run.depth * sizeof(float);
     run.block = clvi_min_size(BLOCK_TILES, clvi_max_size(1, BLOCK_BYTES / tile_bytes));
     run.tile_rows = run.taps * gemm->mr;
@@ -80,7 +96,7 @@ static conv_run plan_run(const clvi_pixel_step *step)
 
 static size_t part_begin(size_t n, size_t parts, size_t i)
 {
-    return n / parts * i + clvi_min_size(i, n % parts);
+    return n * i / parts;
 }
 
 /* Are the window rows of pixels [q, q + m) of output row r whole, and each one run of floats? */
@@ -170,7 +186,7 @@ static void conv_block(const conv_run *run, size_t tile0, size_t tile1, size_t p
                                      rows + (tile - tile0) * run->tile_rows);
     }
     for (size_t panel = panel0; panel < panel1; panel++) {
-        const float *next = panel + 1 < panel1 ? run->step->conv.weights + (panel + 1) * run->panel_floats : NULL;
+        const float *next = panel + 1 < run->panels ? run->step->conv.weights + (panel + 1) * run->panel_floats : NULL;
         for (size_t tile = tile0; tile < tile1; tile++) {
             conv_tile(run, tile, panel, merged[tile - tile0], rows + (tile - tile0) * run->tile_rows, next);
             next = next && (tile - tile0 + 1) * lines * LINE < run->panel_floats ? next + lines * LINE : NULL;
@@ -186,7 +202,8 @@ static void conv_block(const conv_run *run, size_t tile0, size_t tile1, size_t p
 static void conv_task(void *arg, size_t index, int worker)
 {
     const conv_run *run = arg;
-    const size_t panel_block = index / run->tile_blocks, tile_block = index % run->tile_blocks;
+    const size_t panel_block = run->by_tiles ? index % run->panel_blocks : index / run->tile_blocks;
+    const size_t tile_block = run->by_tiles ? index / run->panel_blocks : index % run->tile_blocks;
     const size_t panel0 = part_begin(run->panels, run->panel_blocks, panel_block);
     const size_t panel1 = part_begin(run->panels, run->panel_blocks, panel_block + 1);
     const size_t end = part_begin(run->tiles, run->tile_blocks, tile_block + 1);
@@ -241,4 +258,24 @@ void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels)
             next = next && (t + 1) * p->k * LINE < nr * p->k ? next + p->k * LINE : NULL;
         }
     }
+}
+
+void clvi_pixel_finish(const clvi_pixel_step *step, size_t pixel, size_t count, const float *x, size_t x_ld)
+{
+    const clvi_pixel_conv *conv = &step->conv;
+    const clvi_pixel_product product = {.gemm = &step->kernels->pixel_gemm_f32,
+                                        .x = x,
+                                        .weights = conv->weights,
+                                        .bias = conv->bias,
+                                        .add = step->add.data ? step->add.data + pixel * step->add.ld : NULL,
+                                        .y = step->y.data + pixel * step->y.ld,
+                                        .k = (size_t)conv->shape.c,
+                                        .n = step->y.c,
+                                        .x_ld = x_ld,
+                                        .y_ld = step->y.ld,
+                                        .add_ld = step->add.ld,
+                                        .lo = conv->lo,
+                                        .hi = conv->hi};
+    clvi_pixel_product_run(&product, count);
+    clvi_pixel_activate(step->kernels, conv->act, product.y, count, step->y.c, step->y.ld);
 }

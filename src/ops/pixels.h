@@ -11,6 +11,7 @@
 #include "ops/pool_shape.h"
 
 #define CLVI_PIXEL_WINDOW 32 /* the highest and widest window of a step */
+#define CLVI_PIXEL_MANY   96 /* pixels from which threads share them; of fewer they share the channels */
 
 /* Element (n, r, q, ch) at data[((n * h + r) * w + q) * ld + ch], ld >= c. */
 typedef struct clvi_pixels {
@@ -96,10 +97,22 @@ typedef struct clvi_pixel_product {
 } clvi_pixel_product;
 void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels);
 
-/* A row of a depthwise layer for its kernel; the row computed from kh input rows, every filter and the activation. */
+/* The pointwise layer step->conv with all that follows it on `count` pixels x, x_ld apart, into those of step->y from
+ * `pixel` on. */
+void clvi_pixel_finish(const clvi_pixel_step *step, size_t pixel, size_t count, const float *x, size_t x_ld);
+
+/* A depthwise layer on an image whose rows are kept modulo `ring`: row r at x + r % ring * row_floats. */
+typedef struct clvi_pixel_filter {
+    const clvi_kernels *kernels;
+    const clvi_pixel_conv *conv;
+    clvi_dwrow row; /* clvi_pixel_row */
+    const float *x;
+    size_t ring, row_floats;
+} clvi_pixel_filter;
 clvi_dwrow clvi_pixel_row(const clvi_conv_shape *s, size_t x_ld, size_t y_ld, float lo, float hi);
-void clvi_pixel_filter_row(const clvi_pixel_step *step, const clvi_pixel_conv *filter, const clvi_dwrow *row,
-                           const float *const *rows, float *y);
+
+/* Output pixels [first, first + count) of the image, every filter and the activation; y: the first of them. */
+void clvi_pixel_filter_run(const clvi_pixel_filter *p, size_t first, size_t count, float *y);
 
 /* In place on n channels of `pixels` pixels, ld apart. */
 void clvi_pixel_activate(const clvi_kernels *kernels, clvi_pixel_act act, float *y, size_t pixels, size_t n, size_t ld);
