@@ -172,6 +172,8 @@ static void conv_tile(const conv_run *run, size_t tile, size_t panel, bool merge
     gemm->run(merged ? run->taps / kw : run->taps, merged ? run->depth * kw : run->depth, rows,
               conv->weights + panel * run->panel_floats, step->y.data + first * step->y.ld + column, step->y.ld, m,
               clvi_min_size(gemm->nr, o - column), &end);
+    clvi_pixel_activate(step->kernels, &conv->act, step->y.data + first * step->y.ld + column, m, column,
+                        clvi_min_size(gemm->nr, o - column), step->y.ld);
 }
 
 /* Tiles [tile0, tile1) times panels [panel0, panel1). */
@@ -192,11 +194,6 @@ static void conv_block(const conv_run *run, size_t tile0, size_t tile1, size_t p
             next = next && (tile - tile0 + 1) * lines * LINE < run->panel_floats ? next + lines * LINE : NULL;
         }
     }
-    const size_t first = clvi_panel_begin(run->pixels, mr, tile0), nr = run->step->kernels->pixel_gemm_f32.nr;
-    const clvi_pixels *y = &run->step->y;
-    clvi_pixel_activate(run->step->kernels, run->step->conv.act, y->data + first * y->ld + panel0 * nr,
-                        clvi_panel_begin(run->pixels, mr, tile1) - first,
-                        clvi_min_size(panel1 * nr, y->c) - panel0 * nr, y->ld);
 }
 
 static void conv_task(void *arg, size_t index, int worker)
@@ -225,22 +222,24 @@ static void conv_run_step(const clvi_pixel_step *step)
 
 const clvi_pixel_kind clvi_pixel_convolution = {"convolution, channels last", conv_work, conv_run_step};
 
-void clvi_pixel_activate(const clvi_kernels *kernels, clvi_pixel_act act, float *y, size_t pixels, size_t n, size_t ld)
+void clvi_pixel_activate(const clvi_kernels *kernels, const clvi_act_f32 *act, float *y, size_t pixels, size_t first,
+                         size_t n, size_t ld)
 {
-    if (act == CLVI_ACT_NONE)
+    clvi_act_f32 part = *act;
+    if (act->kind == CLVI_ACT_NONE)
         return;
-    if (n == ld) {
-        n *= pixels;
-        pixels = 1;
-    }
-    for (size_t i = 0; i < pixels; i++)
-        kernels->sigmoid_f32(y + i * ld, y + i * ld, n, act == CLVI_ACT_SILU);
+    part.slope = act->slope ? act->slope + first : NULL;
+    if (n == ld && !part.slope)
+        kernels->act_f32(&part, y, 1, n * pixels, n * pixels);
+    else
+        kernels->act_f32(&part, y, pixels, n, ld);
 }
 
 void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels)
 {
     const float *rows[MAX_MR];
-    const size_t mr = p->gemm->mr, nr = p->gemm->nr, tiles = clvi_panel_count(pixels, mr);
+    const clvi_pixel_gemm_f32 *gemm = &p->kernels->pixel_gemm_f32;
+    const size_t mr = gemm->mr, nr = gemm->nr, tiles = clvi_panel_count(pixels, mr);
     for (size_t column = 0; column < p->n; column += nr) {
         const float *next = column + nr < p->n ? p->weights + (column + nr) * p->k : NULL;
         for (size_t t = 0; t < tiles; t++) {
@@ -253,8 +252,10 @@ void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels)
                                           .lo = p->lo,
                                           .hi = p->hi,
                                           .next = next};
-            p->gemm->run(1, p->k, rows, p->weights + column * p->k, p->y + first * p->y_ld + column, p->y_ld, m,
-                         clvi_min_size(nr, p->n - column), &tile);
+            float *const y = p->y + first * p->y_ld + column;
+            const size_t n = clvi_min_size(nr, p->n - column);
+            gemm->run(1, p->k, rows, p->weights + column * p->k, y, p->y_ld, m, n, &tile);
+            clvi_pixel_activate(p->kernels, p->act, y, m, column, n, p->y_ld);
             next = next && (t + 1) * p->k * LINE < nr * p->k ? next + p->k * LINE : NULL;
         }
     }
@@ -263,7 +264,7 @@ void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels)
 void clvi_pixel_finish(const clvi_pixel_step *step, size_t pixel, size_t count, const float *x, size_t x_ld)
 {
     const clvi_pixel_conv *conv = &step->conv;
-    const clvi_pixel_product product = {.gemm = &step->kernels->pixel_gemm_f32,
+    const clvi_pixel_product product = {.kernels = step->kernels,
                                         .x = x,
                                         .weights = conv->weights,
                                         .bias = conv->bias,
@@ -275,7 +276,7 @@ void clvi_pixel_finish(const clvi_pixel_step *step, size_t pixel, size_t count, 
                                         .y_ld = step->y.ld,
                                         .add_ld = step->add.ld,
                                         .lo = conv->lo,
-                                        .hi = conv->hi};
+                                        .hi = conv->hi,
+                                        .act = &conv->act};
     clvi_pixel_product_run(&product, count);
-    clvi_pixel_activate(step->kernels, conv->act, product.y, count, step->y.c, step->y.ld);
 }

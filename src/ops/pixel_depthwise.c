@@ -70,7 +70,7 @@ void clvi_pixel_filter_run(const clvi_pixel_filter *p, size_t first, size_t coun
             row.channels = clvi_min_size(slice, c - ch);
             filter_slice(p, &row, f, ch, first, count, y + f * c + ch);
         }
-        clvi_pixel_activate(p->kernels, p->conv->act, y + f * c, count, c, row.y_ld);
+        clvi_pixel_activate(p->kernels, &p->conv->act, y + f * c, count, f * c, c, row.y_ld);
     }
 }
 
@@ -165,7 +165,7 @@ static void channels_task(void *arg, size_t index, int worker)
         clvi_dwrow row = filter.row;
         row.channels = end - first;
         filter_slice(&filter, &row, 0, first, 0, run->image, y);
-        clvi_pixel_activate(filter.kernels, filter.conv->act, y, run->image, row.channels, run->y_ld);
+        clvi_pixel_activate(filter.kernels, &filter.conv->act, y, run->image, first, row.channels, run->y_ld);
     }
 }
 
@@ -176,7 +176,7 @@ static void run_depthwise(const clvi_pixel_step *step)
     const bool few = run.pixels < CLVI_PIXEL_MANY && lines >= TASKS * threads;
     if (few)
         run.tasks = clvi_min_size(lines / TASKS, TASKS * threads);
-    else if (step->conv.act == CLVI_ACT_NONE)
+    else if (step->conv.act.kind == CLVI_ACT_NONE)
         run.chunk = run.pixels;
     clvi_pool_run(step->pool, run.tasks, few ? channels_task : pixels_task, &run);
 }

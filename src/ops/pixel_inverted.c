@@ -48,7 +48,7 @@ static void expand_rows(const bands_run *run, const float *image, size_t at, siz
     const clvi_pixel_step *step = run->step;
     const clvi_pixel_conv *expand = &step->expand;
     const size_t wide = (size_t)expand->shape.o, pixels = n * step->x.w;
-    const clvi_pixel_product product = {.gemm = &step->kernels->pixel_gemm_f32,
+    const clvi_pixel_product product = {.kernels = step->kernels,
                                         .x = image + at * step->x.w * step->x.ld,
                                         .weights = expand->weights,
                                         .bias = expand->bias,
@@ -58,9 +58,9 @@ static void expand_rows(const bands_run *run, const float *image, size_t at, siz
                                         .x_ld = step->x.ld,
                                         .y_ld = wide,
                                         .lo = expand->lo,
-                                        .hi = expand->hi};
+                                        .hi = expand->hi,
+                                        .act = &expand->act};
     clvi_pixel_product_run(&product, pixels);
-    clvi_pixel_activate(step->kernels, expand->act, product.y, pixels, wide, wide);
 }
 
 static void band_task(void *arg, size_t index, int worker)

@@ -19,16 +19,13 @@ typedef struct clvi_pixels {
     size_t n, h, w, c, ld;
 } clvi_pixels;
 
-/* What follows the clamp. */
-typedef enum clvi_pixel_act { CLVI_ACT_NONE, CLVI_ACT_SIGMOID, CLVI_ACT_SILU } clvi_pixel_act;
-
 /* A convolution with what is done to its result: + bias, + add, clamp, act. */
 typedef struct clvi_pixel_conv {
     clvi_conv_shape shape;
     float *weights; /* packed; owned by the step */
     float *bias;    /* [o], or NULL; owned by the step */
     float lo, hi;
-    clvi_pixel_act act;
+    clvi_act_f32 act; /* after the clamp; its slope is owned by the step */
 } clvi_pixel_conv;
 
 typedef struct clvi_pixel_step clvi_pixel_step;
@@ -78,22 +75,23 @@ bool clvi_pixel_separable_pays(const clvi_conv_shape *depthwise, const clvi_conv
 /* Does the layer that makes the wide tensor gain from being computed a few rows at a time? */
 bool clvi_pixel_inverted_pays(const clvi_conv_shape *expand);
 
-/* Pack weights [o, c / groups, kh, kw] and copy the bias ([o] or NULL) of one convolution of a step, whose shape is
- * set. multiplier: of the depthwise layer whose result is multiplied without being stored; else 1. */
+/* Pack weights [o, c / groups, kh, kw] and copy the bias ([o] or NULL) of one convolution of a step, whose shape and
+ * act are set; act.slope is views and becomes a copy. multiplier: of the depthwise layer whose result is multiplied
+ * without being stored; else 1. */
 clv_status clvi_pixel_pack(const clvi_kernels *kernels, clvi_pixel_conv *conv, size_t multiplier, const float *w,
                            const float *bias, const char *label, clv_error *err);
 void clvi_pixel_release(clvi_pixel_step *step); /* frees what the step owns; not the step */
 
 /* --- shared by the kinds ----------------------------------------------------------------------------------------- */
 
-/* Multiply `pixels` rows, ld apart, by packed pointwise weights [panel][k][nr], + bias, + add, clamp, into y. rows:
- * room for kernels->pixel_gemm_f32.mr pointers. */
+/* Multiply `pixels` rows, ld apart, by packed pointwise weights [panel][k][nr], + bias, + add, clamp, act, into y. */
 typedef struct clvi_pixel_product {
-    const clvi_pixel_gemm_f32 *gemm;
+    const clvi_kernels *kernels;
     const float *x, *weights, *bias, *add;
     float *y;
     size_t k, n, x_ld, y_ld, add_ld;
     float lo, hi;
+    const clvi_act_f32 *act;
 } clvi_pixel_product;
 void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels);
 
@@ -114,7 +112,8 @@ clvi_dwrow clvi_pixel_row(const clvi_conv_shape *s, size_t x_ld, size_t y_ld, fl
 /* Output pixels [first, first + count) of the image, every filter and the activation; y: the first of them. */
 void clvi_pixel_filter_run(const clvi_pixel_filter *p, size_t first, size_t count, float *y);
 
-/* In place on n channels of `pixels` pixels, ld apart. */
-void clvi_pixel_activate(const clvi_kernels *kernels, clvi_pixel_act act, float *y, size_t pixels, size_t n, size_t ld);
+/* The activation, in place on channels [first, first + n) of `pixels` pixels; y: the first of these channels. */
+void clvi_pixel_activate(const clvi_kernels *kernels, const clvi_act_f32 *act, float *y, size_t pixels, size_t first,
+                         size_t n, size_t ld);
 
 #endif

@@ -24,7 +24,7 @@ typedef struct clvi_link {
     size_t node; /* CLVI_NO_NODE: not there */
     clvi_conv_shape shape;
     float lo, hi;
-    clvi_pixel_act act;
+    clvi_act_f32 act; /* slope: views a constant */
 } clvi_link;
 
 /* A convolution and what runs in the same step: x, [expand,] [depthwise,] conv, + add, y. */

@@ -95,35 +95,78 @@ static bool take_clamp(const clvi_build *b, clvi_chain *chain, clvi_link *link, 
     return true;
 }
 
-/* The Sigmoid node that makes s of v, for nobody else; or CLVI_NO_NODE. */
-static size_t private_sigmoid(const clvi_build *b, int32_t s, int32_t v)
+/* Is it an operator of one operand that act_f32 computes? */
+static bool unary_act(const clvi_node *node, clvi_act_f32 *act)
+{
+    static const struct {
+        const char *type;
+        clvi_act_f32 act; /* alpha and beta: what counts without the attribute */
+    } known[] = {{"Sigmoid", {CLVI_ACT_SIGMOID, 0, 0, NULL}},
+                 {"HardSigmoid", {CLVI_ACT_HARD_SIGMOID, 0.2f, 0.5f, NULL}},
+                 {"HardSwish", {CLVI_ACT_HARD_SWISH, 1.0f / 6, 0.5f, NULL}},
+                 {"LeakyRelu", {CLVI_ACT_LEAKY, 0.01f, 0, NULL}}};
+    size_t i = 0;
+    while (i < sizeof known / sizeof *known && !clvi_node_is(node, known[i].type))
+        i++;
+    if (i == sizeof known / sizeof *known)
+        return false;
+    *act = known[i].act;
+    if (act->kind != CLVI_ACT_HARD_SWISH) {
+        act->alpha = clvi_node_float(node, "alpha", act->alpha);
+        act->beta = clvi_node_float(node, "beta", act->beta);
+    }
+    return true;
+}
+
+/* PRelu with a constant slope a channel, or one for all. */
+static bool prelu_act(const clvi_build *b, const clvi_node *node, int32_t v, clvi_act_f32 *act)
+{
+    if (!clvi_node_is(node, "PRelu") || node->n_in != 2 || node->in[0] != v || !is_constant(b, node->in[1]))
+        return false;
+    const clv_tensor *const slope = value(b, node->in[1]), *const x = value(b, v);
+    const int64_t n = clv_tensor_count(slope);
+    const bool fits = n == 1 || (slope->rank == 3 && slope->dims[0] == x->dims[1] && n == slope->dims[0]) ||
+                      (slope->rank == 4 && slope->dims[1] == x->dims[1] && n == slope->dims[1]);
+    if (!fits || slope->dtype != CLV_FLOAT32 || !slope->data)
+        return false;
+    *act = (clvi_act_f32){n == 1 ? CLVI_ACT_LEAKY : CLVI_ACT_PRELU, *(const float *)slope->data, 0,
+                          n == 1 ? NULL : slope->data};
+    return true;
+}
+
+/* The node that makes s, Sigmoid or HardSigmoid of v, for nobody else; or CLVI_NO_NODE. */
+static size_t private_sigmoid(const clvi_build *b, int32_t s, int32_t v, clvi_act_f32 *act)
 {
     if (s == CLVI_NONE || is_constant(b, s) || b->uses[s] != 1 || b->reader[s] == CLVI_NO_NODE)
         return CLVI_NO_NODE;
     const size_t maker = b->producer[s];
     const clvi_node *const node = b->graph->nodes[maker];
-    return b->keep[maker] && clvi_node_is(node, "Sigmoid") && node->out[0] == s && node->in[0] == v ? maker
-                                                                                                    : CLVI_NO_NODE;
+    if (!b->keep[maker] || node->out[0] != s || node->in[0] != v || !unary_act(node, act) ||
+        (act->kind != CLVI_ACT_SIGMOID && act->kind != CLVI_ACT_HARD_SIGMOID))
+        return CLVI_NO_NODE;
+    act->kind = act->kind == CLVI_ACT_SIGMOID ? CLVI_ACT_SILU : CLVI_ACT_HARD_SWISH;
+    return maker;
 }
 
-/* Sigmoid(v), or v * Sigmoid(v) when nothing else needs either. */
+/* An activation of v, or v * Sigmoid(v), v * HardSigmoid(v) when nothing else needs either. */
 static void take_act(const clvi_build *b, clvi_chain *chain, clvi_link *link, int32_t *v)
 {
     if (b->uses[*v] < 1 || b->uses[*v] > 2 || clvi_plan_fetches(&b->plan->base, *v))
         return;
     const size_t last = b->reader[*v];
     const clvi_node *const node = b->graph->nodes[last];
-    if (b->uses[*v] == 1 && clvi_node_is(node, "Sigmoid")) {
-        link->act = CLVI_ACT_SIGMOID;
-    } else if (b->uses[*v] == 2 && clvi_node_is(node, "Mul") && (node->in[0] == *v) != (node->in[1] == *v)) {
-        const size_t sigmoid = private_sigmoid(b, node->in[0] == *v ? node->in[1] : node->in[0], *v);
-        if (sigmoid == CLVI_NO_NODE)
+    clvi_act_f32 act;
+    if (b->uses[*v] == 2) {
+        if (!clvi_node_is(node, "Mul") || (node->in[0] == *v) == (node->in[1] == *v))
             return;
-        link->act = CLVI_ACT_SILU;
-        append(chain, sigmoid);
-    } else {
+        const size_t maker = private_sigmoid(b, node->in[0] == *v ? node->in[1] : node->in[0], *v, &act);
+        if (maker == CLVI_NO_NODE)
+            return;
+        append(chain, maker);
+    } else if (!unary_act(node, &act) && !prelu_act(b, node, *v, &act)) {
         return;
     }
+    link->act = act;
     *v = node->out[0];
     append(chain, last);
 }

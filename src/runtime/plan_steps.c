@@ -357,8 +357,9 @@ static clv_status pack_link(const clvi_build *b, const clvi_link *link, size_t m
     if (link->node == CLVI_NO_NODE)
         return CLV_OK;
     *conv = (clvi_pixel_conv){.shape = link->shape, .lo = link->lo, .hi = link->hi, .act = link->act};
+    const clvi_node *const node = b->graph->nodes[link->node];
     return clvi_pixel_pack(b->plan->base.kernels, conv, multiplier, constant(b, link->node, 1),
-                           constant(b, link->node, 2), clvi_node_label(b->graph, b->graph->nodes[link->node]), err);
+                           constant(b, link->node, 2), clvi_node_label(b->graph, node), err);
 }
 
 static clv_status emit_chain(clvi_build *b, const clvi_chain *chain, clv_error *err)
