@@ -48,6 +48,7 @@ typedef struct conv_run {
     bool by_tiles;                    /* tasks of the same tiles follow each other; else those of the same panels */
     size_t block;                     /* tiles that a panel is used for before the next one */
     size_t tile_rows, rows_bytes;     /* pointers of a tile; bytes of the pointers of one worker */
+    size_t scaled_bytes;              /* of the block's input times step->scale, behind the pointers; 0: no scale */
 } conv_run;
 
 static size_t ceil_div(size_t a, size_t b)
@@ -61,16 +62,17 @@ static void split_run(conv_run *run, size_t threads)
 {
     run->panel_blocks = run->tile_blocks = 1;
     run->by_tiles = run->pixels >= CLVI_PIXEL_MANY;
+    const size_t tasks = run->step->scale.c > 0 ? 1 : TASKS; /* each scales the pixels for itself */
     if (threads == 1)
         return;
     if (run->tiles >= 8 * TASKS * threads) {
         run->tile_blocks = TASKS * threads;
     } else if (run->by_tiles) {
         run->tile_blocks = clvi_min_size(run->tiles, threads);
-        run->panel_blocks = clvi_min_size(run->panels, 2 * TASKS);
+        run->panel_blocks = clvi_min_size(run->panels, tasks == 1 ? 1 : 2 * tasks);
     } else {
-        run->panel_blocks = clvi_min_size(run->panels, 2 * TASKS * threads);
-        if (run->panel_blocks < 2 * TASKS * threads)
+        run->panel_blocks = clvi_min_size(run->panels, 2 * tasks * threads);
+        if (run->panel_blocks < 2 * tasks * threads)
             run->tile_blocks = clvi_min_size(run->tiles, 2);
     }
 }
@@ -91,6 +93,8 @@ static conv_run plan_run(const clvi_pixel_step *step)
     run.block = clvi_min_size(BLOCK_TILES, clvi_max_size(1, BLOCK_BYTES / tile_bytes));
     run.tile_rows = run.taps * gemm->mr;
     run.rows_bytes = clvi_round_up(run.block * run.tile_rows * sizeof(float *), CLV_ALIGN);
+    if (step->scale.c > 0)
+        run.scaled_bytes = clvi_round_up(run.block * gemm->mr * run.depth * sizeof(float), CLV_ALIGN);
     return run;
 }
 
@@ -176,16 +180,37 @@ static void conv_tile(const conv_run *run, size_t tile, size_t panel, bool merge
                         clvi_min_size(gemm->nr, o - column), step->y.ld);
 }
 
+/* Pixels [first, first + m) times the scale of their image into `to`, rows[i] to the i-th: a window of one tap. */
+static void scale_pixels(const conv_run *run, size_t first, size_t m, float *to, const float **rows)
+{
+    const clvi_pixel_step *step = run->step;
+    const clvi_pixels *x = &step->x;
+    const size_t image = x->h * x->w;
+    clvi_dwrow row = clvi_pixel_row(&step->conv.shape, x->ld, run->depth, -INFINITY, INFINITY);
+    for (size_t n, i = 0; i < m; i += n) {
+        const float *const from = x->data + (first + i) * x->ld;
+        n = clvi_min_size(m - i, image - (first + i) % image);
+        row.w = n;
+        step->kernels->dwrow_f32(&row, &from, step->scale.data + (first + i) / image * step->scale.ld, NULL,
+                                 to + i * run->depth, 0, n);
+    }
+    for (size_t i = 0; i < m; i++)
+        rows[i] = to + i * run->depth;
+}
+
 /* Tiles [tile0, tile1) times panels [panel0, panel1). */
 static void conv_block(const conv_run *run, size_t tile0, size_t tile1, size_t panel0, size_t panel1,
                        const float **rows)
 {
     const size_t mr = run->step->kernels->pixel_gemm_f32.mr, lines = run->taps * run->depth;
     bool merged[BLOCK_TILES];
+    float *const scaled = (float *)(void *)((char *)rows + run->rows_bytes);
     for (size_t tile = tile0; tile < tile1; tile++) {
         const size_t first = clvi_panel_begin(run->pixels, mr, tile);
-        merged[tile - tile0] = point(run, first, clvi_panel_begin(run->pixels, mr, tile + 1) - first,
-                                     rows + (tile - tile0) * run->tile_rows);
+        const size_t m = clvi_panel_begin(run->pixels, mr, tile + 1) - first, at = tile - tile0;
+        if (run->scaled_bytes)
+            scale_pixels(run, first, m, scaled + at * mr * run->depth, rows + at * run->tile_rows);
+        merged[at] = run->scaled_bytes ? false : point(run, first, m, rows + at * run->tile_rows);
     }
     for (size_t panel = panel0; panel < panel1; panel++) {
         const float *next = panel + 1 < run->panels ? run->step->conv.weights + (panel + 1) * run->panel_floats : NULL;
@@ -204,14 +229,16 @@ static void conv_task(void *arg, size_t index, int worker)
     const size_t panel0 = part_begin(run->panels, run->panel_blocks, panel_block);
     const size_t panel1 = part_begin(run->panels, run->panel_blocks, panel_block + 1);
     const size_t end = part_begin(run->tiles, run->tile_blocks, tile_block + 1);
-    const float **rows = (const float **)(void *)((char *)run->step->work + (size_t)worker * run->rows_bytes);
+    const float **rows =
+        (const float **)(void *)((char *)run->step->work + (size_t)worker * (run->rows_bytes + run->scaled_bytes));
     for (size_t tile = part_begin(run->tiles, run->tile_blocks, tile_block); tile < end; tile += run->block)
         conv_block(run, tile, clvi_min_size(tile + run->block, end), panel0, panel1, rows);
 }
 
 static size_t conv_work(const clvi_pixel_step *step)
 {
-    return plan_run(step).rows_bytes * (size_t)clvi_pool_threads(step->pool);
+    const conv_run run = plan_run(step);
+    return (run.rows_bytes + run.scaled_bytes) * (size_t)clvi_pool_threads(step->pool);
 }
 
 static void conv_run_step(const clvi_pixel_step *step)

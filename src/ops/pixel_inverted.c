@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pointwise, depthwise, pointwise (an inverted residual) depth-first over rows. A ring holds as many expanded rows as
- * the window reaches over; for each few output rows the missing ones are expanded, the window is applied into a scratch
- * and that is multiplied at once. The wide tensor exists a few rows at a time, in L2. A task is a band of output rows;
- * bands expand the rows at their borders twice. */
+/* Pointwise, depthwise and, if the step has it, pointwise (an inverted residual) depth-first over rows. A ring holds as
+ * many expanded rows as the window reaches over; for each few output rows the missing ones are expanded, the window is
+ * applied into a scratch and that is multiplied at once. The wide tensor exists a few rows at a time, in L2. A task is
+ * a band of output rows; bands expand the rows at their borders twice. */
 #include "base/mem.h"
 #include "base/size.h"
 #include "ops/pixels.h"
@@ -19,6 +19,7 @@ bool clvi_pixel_inverted_pays(const clvi_conv_shape *expand)
 
 typedef struct bands_run {
     const clvi_pixel_step *step;
+    const clvi_pixel_conv *filter; /* the depthwise layer; step->conv itself when it is the last */
     clvi_dwrow row;
     size_t bands, chunk, ring;           /* of an image; output rows done together; expanded rows kept */
     size_t row_floats, ring_floats, all; /* of an expanded row, of the ring, of one worker */
@@ -26,10 +27,13 @@ typedef struct bands_run {
 
 static bands_run describe(const clvi_pixel_step *step)
 {
-    const clvi_conv_shape *s = &step->depthwise.shape;
+    const bool last = step->kind == &clvi_pixel_expanded;
+    const clvi_pixel_conv *filter = last ? &step->conv : &step->depthwise;
+    const clvi_conv_shape *s = &filter->shape;
     const size_t threads = (size_t)clvi_pool_threads(step->pool), oh = (size_t)s->oh, ow = (size_t)s->ow;
     bands_run run = {.step = step,
-                     .row = clvi_pixel_row(s, (size_t)s->c, (size_t)s->o, step->depthwise.lo, step->depthwise.hi),
+                     .filter = filter,
+                     .row = clvi_pixel_row(s, (size_t)s->c, last ? step->y.ld : (size_t)s->o, filter->lo, filter->hi),
                      .bands = 1};
     const size_t pixels = clvi_min_size(CHUNK_PIXELS, CHUNK_BYTES / ((size_t)s->o * sizeof(float)));
     run.chunk = clvi_min_size(oh, clvi_max_size(1, pixels / ow));
@@ -38,7 +42,7 @@ static bands_run describe(const clvi_pixel_step *step)
     run.ring = (run.chunk - 1) * (size_t)s->sh + (size_t)s->kh;
     run.row_floats = (size_t)(s->w * s->c);
     run.ring_floats = clvi_round_up(run.ring * run.row_floats, CLV_ALIGN / sizeof(float));
-    run.all = run.ring_floats + clvi_round_up(run.chunk * ow * (size_t)s->o, CLV_ALIGN / sizeof(float));
+    run.all = run.ring_floats + (last ? 0 : clvi_round_up(run.chunk * ow * (size_t)s->o, CLV_ALIGN / sizeof(float)));
     return run;
 }
 
@@ -67,14 +71,14 @@ static void band_task(void *arg, size_t index, int worker)
 {
     const bands_run *run = arg;
     const clvi_pixel_step *step = run->step;
-    const clvi_conv_shape *s = &step->depthwise.shape;
+    const clvi_conv_shape *s = &run->filter->shape;
     const size_t oh = (size_t)s->oh, image = index / run->bands, band = index % run->bands;
     const size_t begin = oh * band / run->bands, end = oh * (band + 1) / run->bands;
     float *const ring = (float *)step->work + (size_t)worker * run->all, *const scratch = ring + run->ring_floats;
     const float *const x = step->x.data + image * step->x.h * step->x.w * step->x.ld;
     const size_t ow = (size_t)s->ow;
     const clvi_pixel_filter filter = {.kernels = step->kernels,
-                                      .conv = &step->depthwise,
+                                      .conv = run->filter,
                                       .row = run->row,
                                       .x = ring,
                                       .ring = run->ring,
@@ -90,8 +94,13 @@ static void band_task(void *arg, size_t index, int worker)
             n = clvi_min_size(until - next, run->ring - next % run->ring);
             expand_rows(run, x, next, n, ring);
         }
-        clvi_pixel_filter_run(&filter, r * ow, pixels, scratch);
-        clvi_pixel_finish(step, (image * oh + r) * ow, pixels, scratch, (size_t)s->o);
+        const size_t pixel = (image * oh + r) * ow;
+        if (run->filter == &step->conv) {
+            clvi_pixel_filter_run(&filter, r * ow, pixels, step->y.data + pixel * step->y.ld);
+        } else {
+            clvi_pixel_filter_run(&filter, r * ow, pixels, scratch);
+            clvi_pixel_finish(step, pixel, pixels, scratch, (size_t)s->o);
+        }
     }
 }
 
@@ -107,3 +116,4 @@ static void run_inverted(const clvi_pixel_step *step)
 }
 
 const clvi_pixel_kind clvi_pixel_inverted = {"pointwise + depthwise + pointwise", inverted_work, run_inverted};
+const clvi_pixel_kind clvi_pixel_expanded = {"pointwise + depthwise", inverted_work, run_inverted};

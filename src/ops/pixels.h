@@ -43,10 +43,11 @@ struct clvi_pixel_step {
     clvi_pool *pool;
     clvi_pixels x, y;
     clvi_pixels add;           /* same shape as y; data NULL: none */
+    clvi_pixels scale;         /* [n, 1, 1, c]: a pointwise convolution multiplies its input by it; data NULL: none */
     const clv_tensor *tensor;  /* the NCHW side of a conversion */
     clvi_pixel_conv conv;      /* the convolution; of depthwise -> pointwise the pointwise one */
     clvi_pixel_conv depthwise; /* of depthwise -> pointwise */
-    clvi_pixel_conv expand;    /* of pointwise -> depthwise -> pointwise the first */
+    clvi_pixel_conv expand;    /* of pointwise -> depthwise [-> pointwise] the first */
     clvi_pool_shape window;    /* pooling */
     bool maximum, count_pads;  /* pooling: else the mean; of the padded window */
     size_t groups;             /* of a shuffle */
@@ -57,8 +58,9 @@ extern const clvi_pixel_kind clvi_pixel_convolution; /* pixels times packed weig
 extern const clvi_pixel_kind clvi_pixel_depthwise;   /* one filter a channel */
 extern const clvi_pixel_kind clvi_pixel_separable; /* depthwise, any multiplier, then pointwise: never stored between */
 extern const clvi_pixel_kind
-    clvi_pixel_inverted;                      /* pointwise, depthwise, pointwise: the wide tensor never exists whole */
-extern const clvi_pixel_kind clvi_pixel_pool; /* maximum or mean of windows */
+    clvi_pixel_inverted; /* pointwise, depthwise, pointwise: the wide tensor never exists whole */
+extern const clvi_pixel_kind clvi_pixel_expanded;    /* pointwise, depthwise: the same where something stands behind */
+extern const clvi_pixel_kind clvi_pixel_pool;        /* maximum or mean of windows */
 extern const clvi_pixel_kind clvi_pixel_global_mean; /* of an image, a number a channel */
 extern const clvi_pixel_kind clvi_pixel_shuffle;     /* y[j * groups + g] = x[g * (c / groups) + j] */
 extern const clvi_pixel_kind clvi_pixel_from_planes; /* NCHW tensor -> y */

@@ -179,12 +179,18 @@ static void return_fetches(const clvi_plan *plan, clv_tensor *outputs)
     }
 }
 
+static float *read_data(const clvi_plan *plan, const clvi_step *step, size_t i)
+{
+    return i < step->n_reads && step->reads[i] != CLVI_NONE ? clvi_plan_slot(plan, step->reads[i])->data : NULL;
+}
+
 /* Graph inputs may be somewhere else at each run, so data are bound now. */
 static void run_pixels(const clvi_plan *plan, const clvi_step *step)
 {
     clvi_pixel_step *const pixel = step->pixel;
     pixel->x.data = clvi_plan_slot(plan, step->reads[0])->data;
-    pixel->add.data = step->n_reads > 1 ? clvi_plan_slot(plan, step->reads[1])->data : NULL;
+    pixel->add.data = read_data(plan, step, 1);
+    pixel->scale.data = read_data(plan, step, 2);
     pixel->y.data = clvi_plan_slot(plan, step->writes[0])->data;
     pixel->kind->run(pixel);
 }

@@ -27,15 +27,19 @@ typedef struct clvi_link {
     clvi_act_f32 act; /* slope: views a constant */
 } clvi_link;
 
-/* A convolution and what runs in the same step: x, [expand,] [depthwise,] conv, + add, y. */
+/* A convolution and what runs in the same step: x [times scale], [expand,] [depthwise,] conv, + add, y. */
 typedef struct clvi_chain {
     size_t nodes[CLVI_CHAIN_NODES], n_nodes; /* in the order of the graph */
     clvi_link expand, depthwise, conv;
-    int32_t x, add, y; /* values; add may be CLVI_NONE */
+    int32_t x, add, scale, y; /* values; add and scale may be CLVI_NONE */
 } clvi_chain;
 
 /* Does node begin a chain that pixel steps can run? */
 bool clvi_match_conv(const clvi_build *b, size_t node, clvi_chain *chain);
+
+/* Does node multiply each channel of an image by a number (the end of squeeze and excitation), for one pointwise
+ * convolution alone? */
+bool clvi_match_scaled(const clvi_build *b, size_t node, clvi_chain *chain);
 
 /* Images of one pixel: dense form and pixels are the same memory. */
 bool clvi_is_flat(const clv_tensor *t);

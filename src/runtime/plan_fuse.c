@@ -207,7 +207,8 @@ static void open_chain(const clvi_build *b, size_t node, clvi_chain *chain, int3
     *chain = (clvi_chain){.expand.node = CLVI_NO_NODE,
                           .depthwise.node = CLVI_NO_NODE,
                           .x = b->graph->nodes[node]->in[0],
-                          .add = CLVI_NONE};
+                          .add = CLVI_NONE,
+                          .scale = CLVI_NONE};
     *v = CLVI_NONE;
 }
 
@@ -242,6 +243,18 @@ static bool match_inverted(const clvi_build *b, size_t node, clvi_chain *chain, 
            (always(b) || clvi_pixel_inverted_pays(&chain->expand.shape));
 }
 
+/* The same when the depthwise layer's result is needed whole, as for squeeze and excitation. */
+static bool match_expanded(const clvi_build *b, size_t node, clvi_chain *chain, int32_t *v)
+{
+    open_chain(b, node, chain, v);
+    if (!take_conv(b, chain, &chain->expand, node, v) || !clvi_pixel_is_pointwise(&chain->expand.shape))
+        return false;
+    take_end(b, chain, &chain->expand, v);
+    const clvi_conv_shape *const s = &chain->conv.shape;
+    return take_conv(b, chain, &chain->conv, only_reader(b, *v), v) && clvi_pixel_is_depthwise(s) && s->o == s->c &&
+           s->dh == 1 && (always(b) || clvi_pixel_inverted_pays(&chain->expand.shape));
+}
+
 static bool match_single(const clvi_build *b, size_t node, clvi_chain *chain, int32_t *v)
 {
     open_chain(b, node, chain, v);
@@ -255,9 +268,9 @@ bool clvi_match_conv(const clvi_build *b, size_t node, clvi_chain *chain)
     int32_t v;
     if (!clvi_node_is(b->graph->nodes[node], "Conv"))
         return false;
-    const bool matched = ((fuse & inverted) == inverted && match_inverted(b, node, chain, &v)) ||
-                         ((fuse & separable) == separable && match_separable(b, node, chain, &v)) ||
-                         match_single(b, node, chain, &v);
+    const bool matched =
+        ((fuse & inverted) == inverted && (match_inverted(b, node, chain, &v) || match_expanded(b, node, chain, &v))) ||
+        ((fuse & separable) == separable && match_separable(b, node, chain, &v)) || match_single(b, node, chain, &v);
     if (!matched)
         return false;
     if (fuse & CLVI_FUSE_EPILOGUE) {
@@ -265,6 +278,31 @@ bool clvi_match_conv(const clvi_build *b, size_t node, clvi_chain *chain)
             take_add(b, chain, &v);
         take_end(b, chain, &chain->conv, &v);
     }
+    chain->y = v;
+    return true;
+}
+
+bool clvi_match_scaled(const clvi_build *b, size_t index, clvi_chain *chain)
+{
+    const clvi_node *const node = b->graph->nodes[index];
+    const unsigned needed = CLVI_FUSE_EPILOGUE | CLVI_FUSE_INVERTED;
+    if ((b->plan->base.fuse & needed) != needed || !clvi_node_is(node, "Mul") || node->n_in != 2)
+        return false;
+    int32_t v = node->out[0];
+    open_chain(b, index, chain, &(int32_t){CLVI_NONE});
+    const bool second = clvi_is_flat(value(b, node->in[1]));
+    chain->x = node->in[second ? 0 : 1];
+    chain->scale = node->in[second ? 1 : 0];
+    const clv_tensor *const x = value(b, chain->x), *const scale = value(b, chain->scale);
+    if (!is_image(x) || !is_image(scale) || clvi_is_flat(x) || !clvi_is_flat(scale) || x->dims[0] != scale->dims[0] ||
+        x->dims[1] != scale->dims[1] || !b->as_pixels[chain->x] || is_constant(b, chain->scale) ||
+        !(b->dense[chain->scale] || b->as_pixels[chain->scale]))
+        return false;
+    append(chain, index);
+    if (!take_conv(b, chain, &chain->conv, only_reader(b, v), &v) || !clvi_pixel_is_pointwise(&chain->conv.shape))
+        return false;
+    take_add(b, chain, &v);
+    take_end(b, chain, &chain->conv, &v);
     chain->y = v;
     return true;
 }

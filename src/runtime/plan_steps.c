@@ -345,7 +345,7 @@ static clv_status describe_chain(const clvi_build *b, clvi_step *step, const clv
 static const clvi_pixel_kind *kind_of(const clvi_chain *chain)
 {
     if (chain->expand.node != CLVI_NO_NODE)
-        return &clvi_pixel_inverted;
+        return chain->depthwise.node != CLVI_NO_NODE ? &clvi_pixel_inverted : &clvi_pixel_expanded;
     if (chain->depthwise.node != CLVI_NO_NODE)
         return &clvi_pixel_separable;
     return clvi_pixel_is_depthwise(&chain->conv.shape) ? &clvi_pixel_depthwise : &clvi_pixel_convolution;
@@ -372,14 +372,16 @@ static clv_status emit_chain(clvi_build *b, const clvi_chain *chain, clv_error *
     if (!step)
         return FAIL(err, CLV_ERR_NOMEM, "step of a plan");
     clvi_pixel_step *const pixel = step->pixel;
-    const bool adds = chain->add != CLVI_NONE;
+    const bool adds = chain->add != CLVI_NONE, scales = chain->scale != CLVI_NONE;
     const int32_t writes = pixel_slot(b, chain->y);
-    const int32_t reads[2] = {pixel_slot(b, chain->x), adds ? pixel_slot(b, chain->add) : CLVI_NONE};
+    const int32_t reads[3] = {pixel_slot(b, chain->x), adds ? pixel_slot(b, chain->add) : CLVI_NONE, chain->scale};
     (void)pixels_of(b, chain->y);
     pixel->x = view(b, chain->x);
     pixel->y = view(b, chain->y);
     pixel->add = pixel->y;
-    TRY(set_slots(b, step, reads, adds ? 2 : 1, &writes, 1, err));
+    if (scales)
+        pixel->scale = view(b, chain->scale);
+    TRY(set_slots(b, step, reads, scales ? 3 : adds ? 2 : 1, &writes, 1, err));
     TRY(pack_link(b, &chain->expand, 1, &pixel->expand, err));
     TRY(pack_link(b, &chain->depthwise, 1, &pixel->depthwise, err));
     TRY(pack_link(b, &chain->conv, multiplier, &pixel->conv, err));
@@ -437,7 +439,7 @@ static clv_status emit(clvi_build *b, size_t index, clv_error *err)
     clvi_pool_shape window;
     size_t nodes[3], groups;
     if (b->plan->base.fuse & CLVI_FUSE_LAYOUT) {
-        if (clvi_match_conv(b, index, &chain))
+        if (clvi_match_conv(b, index, &chain) || clvi_match_scaled(b, index, &chain))
             return emit_chain(b, &chain, err);
         if (match_pool(b, index, &window))
             return emit_pool(b, index, &window, err);
