@@ -44,6 +44,7 @@ struct clvi_pixel_step {
     clvi_pixels x, y;
     clvi_pixels add;           /* same shape as y; data NULL: none */
     clvi_pixels scale;         /* [n, 1, 1, c]: a pointwise convolution multiplies its input by it; data NULL: none */
+    clvi_pixels other, rest;   /* of an exchange: the second half of what it reads and of what it writes */
     const clv_tensor *tensor;  /* the NCHW side of a conversion */
     clvi_pixel_conv conv;      /* the convolution; of depthwise -> pointwise the pointwise one */
     clvi_pixel_conv depthwise; /* of depthwise -> pointwise */
@@ -63,6 +64,7 @@ extern const clvi_pixel_kind clvi_pixel_expanded;    /* pointwise, depthwise: th
 extern const clvi_pixel_kind clvi_pixel_pool;        /* maximum or mean of windows */
 extern const clvi_pixel_kind clvi_pixel_global_mean; /* of an image, a number a channel */
 extern const clvi_pixel_kind clvi_pixel_shuffle;     /* y[j * groups + g] = x[g * (c / groups) + j] */
+extern const clvi_pixel_kind clvi_pixel_exchange;    /* x and other put together, shuffled in two groups: y, rest */
 extern const clvi_pixel_kind clvi_pixel_from_planes; /* NCHW tensor -> y */
 extern const clvi_pixel_kind clvi_pixel_to_planes;   /* x -> NCHW tensor */
 

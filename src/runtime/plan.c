@@ -191,7 +191,9 @@ static void run_pixels(const clvi_plan *plan, const clvi_step *step)
     pixel->x.data = clvi_plan_slot(plan, step->reads[0])->data;
     pixel->add.data = read_data(plan, step, 1);
     pixel->scale.data = read_data(plan, step, 2);
+    pixel->other.data = read_data(plan, step, 3);
     pixel->y.data = clvi_plan_slot(plan, step->writes[0])->data;
+    pixel->rest.data = step->n_writes > 1 ? clvi_plan_slot(plan, step->writes[1])->data : NULL;
     pixel->kind->run(pixel);
 }
 

@@ -365,13 +365,10 @@ bool clvi_match_channels(const clvi_build *b, size_t index)
     return pixels > 0;
 }
 
-bool clvi_match_shuffle(const clvi_build *b, size_t index, size_t nodes[3], size_t *groups)
+/* Reshape, Transpose, Reshape from node `index`, which reads v: a shuffle of its channels? */
+static bool take_shuffle(const clvi_build *b, size_t index, int32_t v, size_t nodes[3], size_t *groups)
 {
     static const char *const types[] = {"Reshape", "Transpose", "Reshape"};
-    int32_t v = b->graph->nodes[index]->in[0];
-    if (!clvi_node_is(b->graph->nodes[index], "Reshape") || v == CLVI_NONE || !is_image(value(b, v)) ||
-        !b->as_pixels[v] || b->dense[v])
-        return false;
     const clv_tensor *const x = value(b, v);
     const clv_tensor *y[3];
     for (size_t i = 0; i < 3; i++) {
@@ -390,4 +387,38 @@ bool clvi_match_shuffle(const clvi_build *b, size_t index, size_t nodes[3], size
         return false;
     *groups = (size_t)d[1];
     return d[0] == x->dims[0] && d[1] * d[2] == x->dims[1] && d[3] == x->dims[2] && d[4] == x->dims[3];
+}
+
+bool clvi_match_shuffle(const clvi_build *b, size_t index, size_t nodes[3], size_t *groups)
+{
+    const int32_t v = b->graph->nodes[index]->in[0];
+    return clvi_node_is(b->graph->nodes[index], "Reshape") && v != CLVI_NONE && is_image(value(b, v)) &&
+           b->as_pixels[v] && !b->dense[v] && take_shuffle(b, index, v, nodes, groups);
+}
+
+bool clvi_match_exchange(const clvi_build *b, size_t index, clvi_exchange *found)
+{
+    const clvi_node *const node = b->graph->nodes[index];
+    size_t groups;
+    if (!(b->plan->base.fuse & CLVI_FUSE_EPILOGUE) || !clvi_node_is(node, "Concat") || node->n_in != 2 ||
+        !clvi_match_channels(b, index) || value(b, node->in[0])->dims[1] != value(b, node->in[1])->dims[1])
+        return false;
+    const size_t shuffle = only_reader(b, node->out[0]);
+    if (shuffle == CLVI_NO_NODE || !take_shuffle(b, shuffle, node->out[0], found->nodes + 1, &groups) || groups != 2)
+        return false;
+    const int32_t v = b->graph->nodes[found->nodes[3]]->out[0];
+    *found = (clvi_exchange){.nodes = {index, found->nodes[1], found->nodes[2], found->nodes[3]},
+                             .n_nodes = 4,
+                             .x = {node->in[0], node->in[1]},
+                             .y = {v, CLVI_NONE}};
+    const size_t last = only_reader(b, v);
+    const clvi_node *const split = last == CLVI_NO_NODE ? NULL : b->graph->nodes[last];
+    if (split && clvi_node_is(split, "Split") && on_channels(split) && split->n_out == 2 && split->in[0] == v &&
+        split->out[0] != CLVI_NONE && split->out[1] != CLVI_NONE &&
+        value(b, split->out[0])->dims[1] == value(b, node->in[0])->dims[1]) {
+        found->nodes[found->n_nodes++] = last;
+        found->y[0] = split->out[0];
+        found->y[1] = split->out[1];
+    }
+    return true;
 }
