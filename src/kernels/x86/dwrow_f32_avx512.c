@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dwrow_f32, AVX-512: 16 channels x up to 8 pixels of one output row.
  *
- * A row is cut into groups of at most 8 pixels, as equal as possible. A window row's weights are loaded once for a
- * group, and a pixel of the input once for all of its windows; pixels outside the row are left out. Windows 3 and 5
- * wide with stride 1 and 2 are compiled with their size and the group's known. Others take one pixel at a time, 64
- * channels at once. Each sum runs over (i, j) in order, so an element's bits do not depend on where a row is cut.
+ * A row is cut into groups of at most 8 pixels (4 with stride 2), as equal as possible. A window row's weights are
+ * loaded once for a group, and a pixel of the input once for all of its windows; pixels outside the row are left out.
+ * Windows 3 and 5 wide with stride 1 and 2 are compiled with their size and the group's known. Others take one pixel at
+ * a time, 64 channels at once. Each sum runs over (i, j) in order, so an element's bits do not depend on where a row is
+ * cut.
  *
  * Reference: ref/dwrow_f32_ref.c.   Measured: docs/perf.md */
 #include <immintrin.h>
@@ -113,12 +114,14 @@ static void single(const clvi_dwrow *p, const float *const *x, const float *k, c
 INLINE void row(const clvi_dwrow *p, const float *const *x, const float *k, const float *bias, float *y, size_t first,
                 size_t count, const size_t kw, const size_t sw)
 {
+    const size_t most = sw > 1 ? PIXELS / 2 : PIXELS; /* more than 4 win nothing with stride 2, and take 14 KB */
     size_t pixels;
-    for (size_t q = first, left = (count + PIXELS - 1) / PIXELS; left > 0; left--, q += pixels, y += pixels * p->y_ld) {
+    for (size_t q = first, left = (count + most - 1) / most; left > 0; left--, q += pixels, y += pixels * p->y_ld) {
         pixels = (first + count - q + left - 1) / left;
-#define GROUP(size)                               \
-    case size:                                    \
-        group(p, x, k, bias, y, q, kw, sw, size); \
+#define GROUP(size)                                   \
+    case size:                                        \
+        if (size <= most)                             \
+            group(p, x, k, bias, y, q, kw, sw, size); \
         break;
         switch (pixels) {
             GROUP(1)
