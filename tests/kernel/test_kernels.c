@@ -40,9 +40,9 @@ static bool check_all(uint64_t seed, clvi_cpu level)
         count++;                                               \
     }
 #define K_ACT_F32(needs, function)                           \
-    if (needs <= level) {                                        \
+    if (needs <= level) {                                    \
         good = check_act(#function, seed, function) && good; \
-        count++;                                                 \
+        count++;                                             \
     }
 #define K_MAXROWS_F32(needs, function)                           \
     if (needs <= level) {                                        \
