@@ -18,7 +18,7 @@
 #define K_DWROW_F32(level, function)                                                                       \
     void function(const clvi_dwrow *p, const float *const *x, const float *k, const float *bias, float *y, \
                   size_t first, size_t count);
-#define K_SIGMOID_F32(level, function) void function(const float *x, float *y, size_t n, bool times_x);
+#define K_ACT_F32(level, function)     void function(const clvi_act_f32 *act, float *y, size_t rows, size_t n, size_t ld);
 #define K_MAXROWS_F32(level, function) void function(size_t taps, const float *const *rows, float *y, size_t channels);
 #include "kernels/kernel_list.h"
 

@@ -6,7 +6,7 @@
  *   K_IM2COL_F32(level, function)
  *   K_PIXEL_GEMM_F32(level, mr, nr, function)
  *   K_DWROW_F32(level, function)
- *   K_SIGMOID_F32(level, function)
+ *   K_ACT_F32(level, function)
  *   K_MAXROWS_F32(level, function) */
 #ifndef K_GEMM_F32
 #define K_GEMM_F32(level, mr, nr, function)
@@ -26,8 +26,8 @@
 #ifndef K_MAXROWS_F32
 #define K_MAXROWS_F32(level, function)
 #endif
-#ifndef K_SIGMOID_F32
-#define K_SIGMOID_F32(level, function)
+#ifndef K_ACT_F32
+#define K_ACT_F32(level, function)
 #endif
 
 K_GEMM_F32(CLVI_CPU_REF, 4, 16, clvk_gemm_f32_4x16__ref)
@@ -35,7 +35,7 @@ K_DWCONV_F32(CLVI_CPU_REF, clvk_dwconv_f32__ref)
 K_IM2COL_F32(CLVI_CPU_REF, clvk_im2col_f32__ref)
 K_PIXEL_GEMM_F32(CLVI_CPU_REF, 4, 16, clvk_pixel_gemm_f32_4x16__ref)
 K_DWROW_F32(CLVI_CPU_REF, clvk_dwrow_f32__ref)
-K_SIGMOID_F32(CLVI_CPU_REF, clvk_sigmoid_f32__ref)
+K_ACT_F32(CLVI_CPU_REF, clvk_act_f32__ref)
 K_MAXROWS_F32(CLVI_CPU_REF, clvk_maxrows_f32__ref)
 #if defined(__x86_64__)
 K_GEMM_F32(CLVI_CPU_AVX2, 6, 16, clvk_gemm_f32_6x16__avx2)
@@ -48,8 +48,8 @@ K_PIXEL_GEMM_F32(CLVI_CPU_AVX2, 6, 16, clvk_pixel_gemm_f32_6x16__avx2)
 K_PIXEL_GEMM_F32(CLVI_CPU_AVX512, 12, 32, clvk_pixel_gemm_f32_12x32__avx512)
 K_DWROW_F32(CLVI_CPU_AVX2, clvk_dwrow_f32__avx2)
 K_DWROW_F32(CLVI_CPU_AVX512, clvk_dwrow_f32__avx512)
-K_SIGMOID_F32(CLVI_CPU_AVX2, clvk_sigmoid_f32__avx2)
-K_SIGMOID_F32(CLVI_CPU_AVX512, clvk_sigmoid_f32__avx512)
+K_ACT_F32(CLVI_CPU_AVX2, clvk_act_f32__avx2)
+K_ACT_F32(CLVI_CPU_AVX512, clvk_act_f32__avx512)
 K_MAXROWS_F32(CLVI_CPU_AVX2, clvk_maxrows_f32__avx2)
 K_MAXROWS_F32(CLVI_CPU_AVX512, clvk_maxrows_f32__avx512)
 #endif
@@ -59,5 +59,5 @@ K_MAXROWS_F32(CLVI_CPU_AVX512, clvk_maxrows_f32__avx512)
 #undef K_IM2COL_F32
 #undef K_PIXEL_GEMM_F32
 #undef K_DWROW_F32
-#undef K_SIGMOID_F32
+#undef K_ACT_F32
 #undef K_MAXROWS_F32

@@ -28,9 +28,9 @@ clvi_kernels clvi_kernels_for(clvi_cpu level)
 #define K_DWROW_F32(row, function) \
     if (allowed(row, level))       \
         t.dwrow_f32 = function;
-#define K_SIGMOID_F32(row, function) \
+#define K_ACT_F32(row, function) \
     if (allowed(row, level))         \
-        t.sigmoid_f32 = function;
+        t.act_f32 = function;
 #define K_MAXROWS_F32(row, function) \
     if (allowed(row, level))         \
         t.maxrows_f32 = function;

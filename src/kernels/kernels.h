@@ -94,10 +94,29 @@ typedef void (*clvi_dwrow_f32_fn)(const clvi_dwrow *p, const float *const *x, co
 /* y[ch] = the greatest of rows[t][ch], t < taps, for ch < channels; NaN wins; -INFINITY when taps is 0. */
 typedef void (*clvi_maxrows_f32_fn)(size_t taps, const float *const *rows, float *y, size_t channels);
 
-/* y[i] = s(x[i]), or x[i] s(x[i]) (SiLU), with s(v) = 1 / (1 + exp(-v)). y may be x. Within CLVK_SIGMOID_ERROR of the
- * exact value, relative, where that is a normal number; NaN stays NaN. */
+/* What follows a convolution, element by element, with s(v) = 1 / (1 + exp(-v)):
+ *   SIGMOID s(v); SILU v s(v); HARD_SIGMOID h(v) = min(1, max(0, alpha v + beta)); HARD_SWISH v h(v);
+ *   LEAKY v < 0 ? alpha v : v; PRELU v < 0 ? slope[j] v : v. NaN stays NaN. */
+typedef enum clvi_act_kind {
+    CLVI_ACT_NONE,
+    CLVI_ACT_SIGMOID,
+    CLVI_ACT_SILU,
+    CLVI_ACT_HARD_SIGMOID,
+    CLVI_ACT_HARD_SWISH,
+    CLVI_ACT_LEAKY,
+    CLVI_ACT_PRELU
+} clvi_act_kind;
+
+typedef struct clvi_act_f32 {
+    clvi_act_kind kind;
+    float alpha, beta;
+    const float *slope; /* [n] of PRELU */
+} clvi_act_f32;
+
+/* In place on y[i * ld + j], i < rows, j < n. s(v) is within CLVK_SIGMOID_ERROR of the exact value, relative, where
+ * that is a normal number. */
 #define CLVK_SIGMOID_ERROR 1e-6
-typedef void (*clvi_sigmoid_f32_fn)(const float *x, float *y, size_t n, bool times_x);
+typedef void (*clvi_act_f32_fn)(const clvi_act_f32 *act, float *y, size_t rows, size_t n, size_t ld);
 
 /* The specification of a whole convolution, for tests: double sums, plain loops.
  *   y[n, o, r, q] = bias[o] + sum_{c,i,j} w[o, c, i, j] * x[n, g*cg + c, r*sh + i*dh - pt, q*sw + j*dw - pl]
@@ -117,7 +136,7 @@ typedef struct clvi_kernels {
     clvi_im2col_f32_fn im2col_f32;
     clvi_pixel_gemm_f32 pixel_gemm_f32;
     clvi_dwrow_f32_fn dwrow_f32;
-    clvi_sigmoid_f32_fn sigmoid_f32;
+    clvi_act_f32_fn act_f32;
     clvi_maxrows_f32_fn maxrows_f32;
     /* The elementwise and reduction kernels of kernel_list.h follow here as they are added. */
 } clvi_kernels;

@@ -4,31 +4,14 @@
 #include <math.h>
 #include <string.h>
 
+#include "ops/binary.h"
 #include "ops/element.h"
 #include "ops/op.h"
 #include "ops/walk.h"
 
-enum binary {
-    BINARY_ADD,
-    BINARY_SUB,
-    BINARY_MUL,
-    BINARY_DIV,
-    BINARY_MOD,
-    BINARY_FMOD,
-    BINARY_MIN,
-    BINARY_MAX,
-    BINARY_EQUAL,
-    BINARY_LESS,
-    BINARY_LESS_EQUAL,
-    BINARY_GREATER,
-    BINARY_GREATER_EQUAL,
-    BINARY_AND,
-    BINARY_OR,
-    BINARY_XOR
-};
-
 #define T               float
 #define U               float
+#define USUAL_STRIDES   1
 #define QUOTIENT(x, y)  ((x) / (y))
 #define MODULO(x, y)    fmodf(x, y) /* not reached: Mod of floats demands fmod = 1 */
 #define REMAINDER(x, y) fmodf(x, y)
@@ -36,100 +19,16 @@ enum binary {
 #define COMPARE_ROW     compare_f32
 #include "ops/binary_rows.inc"
 
-/* least / -1 overflows in C; here it wraps, as sums do */
-#define SIGNED_QUOTIENT(x, y)  ((y) == -1 ? 0 - (uint64_t)(x) : (uint64_t)((x) / (y)))
-#define SIGNED_REMAINDER(x, y) ((y) == -1 ? 0 : (x) % (y))
-#define SIGNED_MODULO(x, y)                                                                     \
-    (SIGNED_REMAINDER(x, y) != 0 && (SIGNED_REMAINDER(x, y) < 0) != ((y) < 0) ? (x) % (y) + (y) \
-                                                                              : SIGNED_REMAINDER(x, y))
-#define UNSIGNED_QUOTIENT(x, y)  ((x) / (y))
-#define UNSIGNED_REMAINDER(x, y) ((x) % (y))
-
-#define T               int8_t
-#define U               uint64_t
-#define QUOTIENT(x, y)  SIGNED_QUOTIENT(x, y)
-#define MODULO(x, y)    SIGNED_MODULO(x, y)
-#define REMAINDER(x, y) SIGNED_REMAINDER(x, y)
-#define ARITH_ROW       arith_i8
-#define COMPARE_ROW     compare_i8
-#include "ops/binary_rows.inc"
-
-#define T               int16_t
-#define U               uint64_t
-#define QUOTIENT(x, y)  SIGNED_QUOTIENT(x, y)
-#define MODULO(x, y)    SIGNED_MODULO(x, y)
-#define REMAINDER(x, y) SIGNED_REMAINDER(x, y)
-#define ARITH_ROW       arith_i16
-#define COMPARE_ROW     compare_i16
-#include "ops/binary_rows.inc"
-
-#define T               int32_t
-#define U               uint64_t
-#define QUOTIENT(x, y)  SIGNED_QUOTIENT(x, y)
-#define MODULO(x, y)    SIGNED_MODULO(x, y)
-#define REMAINDER(x, y) SIGNED_REMAINDER(x, y)
-#define ARITH_ROW       arith_i32
-#define COMPARE_ROW     compare_i32
-#include "ops/binary_rows.inc"
-
-#define T               int64_t
-#define U               uint64_t
-#define QUOTIENT(x, y)  SIGNED_QUOTIENT(x, y)
-#define MODULO(x, y)    SIGNED_MODULO(x, y)
-#define REMAINDER(x, y) SIGNED_REMAINDER(x, y)
-#define ARITH_ROW       arith_i64
-#define COMPARE_ROW     compare_i64
-#include "ops/binary_rows.inc"
-
-#define T               uint8_t
-#define U               uint64_t
-#define QUOTIENT(x, y)  UNSIGNED_QUOTIENT(x, y)
-#define MODULO(x, y)    UNSIGNED_REMAINDER(x, y)
-#define REMAINDER(x, y) UNSIGNED_REMAINDER(x, y)
-#define ARITH_ROW       arith_u8
-#define COMPARE_ROW     compare_u8
-#include "ops/binary_rows.inc"
-
-#define T               uint16_t
-#define U               uint64_t
-#define QUOTIENT(x, y)  UNSIGNED_QUOTIENT(x, y)
-#define MODULO(x, y)    UNSIGNED_REMAINDER(x, y)
-#define REMAINDER(x, y) UNSIGNED_REMAINDER(x, y)
-#define ARITH_ROW       arith_u16
-#define COMPARE_ROW     compare_u16
-#include "ops/binary_rows.inc"
-
-#define T               uint32_t
-#define U               uint64_t
-#define QUOTIENT(x, y)  UNSIGNED_QUOTIENT(x, y)
-#define MODULO(x, y)    UNSIGNED_REMAINDER(x, y)
-#define REMAINDER(x, y) UNSIGNED_REMAINDER(x, y)
-#define ARITH_ROW       arith_u32
-#define COMPARE_ROW     compare_u32
-#include "ops/binary_rows.inc"
-
-#define T               uint64_t
-#define U               uint64_t
-#define QUOTIENT(x, y)  UNSIGNED_QUOTIENT(x, y)
-#define MODULO(x, y)    UNSIGNED_REMAINDER(x, y)
-#define REMAINDER(x, y) UNSIGNED_REMAINDER(x, y)
-#define ARITH_ROW       arith_u64
-#define COMPARE_ROW     compare_u64
-#include "ops/binary_rows.inc"
-
-static const struct binary_rows {
-    clvi_walk_row arith, compare;
-} binary_rows[CLV_BFLOAT16 + 1] = {
-    [CLV_FLOAT32] = {arith_f32, compare_f32}, [CLV_INT8] = {arith_i8, compare_i8},
-    [CLV_INT16] = {arith_i16, compare_i16},   [CLV_INT32] = {arith_i32, compare_i32},
-    [CLV_INT64] = {arith_i64, compare_i64},   [CLV_UINT8] = {arith_u8, compare_u8},
-    [CLV_UINT16] = {arith_u16, compare_u16},  [CLV_UINT32] = {arith_u32, compare_u32},
-    [CLV_UINT64] = {arith_u64, compare_u64},  [CLV_BOOL] = {NULL, compare_u8}, /* Equal alone */
-};
+static clvi_walk_row binary_rows(enum clvi_binary op, clv_dtype dtype)
+{
+    if (dtype != CLV_FLOAT32)
+        return clvi_binary_int_row(op, dtype);
+    return op >= BINARY_EQUAL ? compare_f32 : arith_f32;
+}
 
 static void logic_row(void *ctx, char *const *p, const int64_t *stride, int64_t n)
 {
-    const enum binary op = *(const enum binary *)ctx;
+    const enum clvi_binary op = *(const enum clvi_binary *)ctx;
     for (int64_t i = 0; i < n; i++) {
         const bool x = p[1][i * stride[1]] != 0, z = p[2][i * stride[2]] != 0;
         p[0][i] = op == BINARY_AND ? x && z : op == BINARY_OR ? x || z : x != z;
@@ -138,7 +37,7 @@ static void logic_row(void *ctx, char *const *p, const int64_t *stride, int64_t 
 
 static const struct binary_def {
     const char *type;
-    enum binary op;
+    enum clvi_binary op;
 } binary_defs[] = {
     {"Add", BINARY_ADD},         {"Sub", BINARY_SUB},
     {"Mul", BINARY_MUL},         {"Div", BINARY_DIV},
@@ -151,7 +50,7 @@ static const struct binary_def {
     {"Max", BINARY_MAX},
 };
 
-static enum binary binary_of(const clvi_op_call *call)
+static enum clvi_binary binary_of(const clvi_op_call *call)
 {
     size_t i = 0;
     while (i + 1 < sizeof binary_defs / sizeof binary_defs[0] && strcmp(binary_defs[i].type, call->node->op_type) != 0)
@@ -160,15 +59,15 @@ static enum binary binary_of(const clvi_op_call *call)
     return fmod ? BINARY_FMOD : binary_defs[i].op;
 }
 
-static clvi_walk_row binary_row(enum binary op, clv_dtype dtype)
+static clvi_walk_row binary_row(enum clvi_binary op, clv_dtype dtype)
 {
     if (op >= BINARY_AND)
         return dtype == CLV_BOOL ? logic_row : NULL;
-    return op >= BINARY_EQUAL ? binary_rows[dtype].compare : binary_rows[dtype].arith;
+    return binary_rows(op, dtype);
 }
 
 /* The types of all inputs agree and are served; the output's shape is all inputs broadcast. */
-static clv_status broadcast_inputs(clvi_op_call *call, enum binary op, clv_error *err)
+static clv_status broadcast_inputs(clvi_op_call *call, enum clvi_binary op, clv_error *err)
 {
     const clv_dtype dtype = call->in[0]->dtype;
     clv_tensor shape = *call->in[0];
@@ -185,7 +84,7 @@ static clv_status broadcast_inputs(clvi_op_call *call, enum binary op, clv_error
     return clvi_call_set_shape(call, call->out[0], op >= BINARY_EQUAL ? CLV_BOOL : dtype, shape.rank, shape.dims, err);
 }
 
-static void binary_walk(clvi_op_call *call, enum binary op, const clv_tensor *a, const clv_tensor *b)
+static void binary_walk(clvi_op_call *call, enum clvi_binary op, const clv_tensor *a, const clv_tensor *b)
 {
     clvi_walk w = clvi_walk_over(call->out[0]->rank, call->out[0]->dims);
     clvi_walk_add_tensor(&w, call->out[0]);
@@ -212,7 +111,7 @@ static clv_status binary_infer(clvi_op_call *call, clv_error *err)
 
 static clv_status binary_run(clvi_op_call *call, clv_error *err)
 {
-    const enum binary op = binary_of(call);
+    const enum clvi_binary op = binary_of(call);
     if ((op == BINARY_DIV || op == BINARY_MOD || op == BINARY_FMOD) && call->in[1]->dtype != CLV_FLOAT32)
         TRY(refuse_zero(call, call->in[1], err));
     binary_walk(call, op, call->in[0], call->in[1]);
@@ -251,7 +150,7 @@ static void scale_range(void *ctx, int64_t begin, int64_t end)
 /* ((x0 op x1) op x2) ...; one input is copied. */
 static clv_status variadic_run(clvi_op_call *call, clv_error *err)
 {
-    const enum binary op = binary_of(call);
+    const enum clvi_binary op = binary_of(call);
     clv_tensor *y = call->out[0];
     (void)err;
     if (call->n_in == 1)

@@ -19,6 +19,7 @@
 #define BLOCK_BYTES (256u << 10) /* of input pixels that a task keeps coming back to */
 #define BLOCK_TILES 16
 #define LINE        16 /* floats of a cache line */
+#define TASKS       4  /* a thread, for others to take when it is late */
 
 bool clvi_pixel_is_depthwise(const clvi_conv_shape *s)
 {
@@ -44,13 +45,36 @@ typedef struct conv_run {
     const float *zeros;
     size_t taps, depth, pixels, tiles, panels, panel_floats;
     size_t panel_blocks, tile_blocks; /* tasks */
+    bool by_tiles;                    /* tasks of the same tiles follow each other; else those of the same panels */
     size_t block;                     /* tiles that a panel is used for before the next one */
     size_t tile_rows, rows_bytes;     /* pointers of a tile; bytes of the pointers of one worker */
+    size_t scaled_bytes;              /* of the block's input times step->scale, behind the pointers; 0: no scale */
 } conv_run;
 
 static size_t ceil_div(size_t a, size_t b)
 {
     return (a + b - 1) / b;
+}
+
+/* Many pixels: threads share them, as they do in the steps before and behind, so that each finds its part in its own
+ * cache. Few: they share the panels, so that each reads its part of the weights; where these are few, too, both. */
+static void split_run(conv_run *run, size_t threads)
+{
+    run->panel_blocks = run->tile_blocks = 1;
+    run->by_tiles = run->pixels >= CLVI_PIXEL_MANY;
+    const size_t tasks = run->step->scale.c > 0 ? 1 : TASKS; /* each scales the pixels for itself */
+    if (threads == 1)
+        return;
+    if (run->tiles >= 8 * TASKS * threads) {
+        run->tile_blocks = TASKS * threads;
+    } else if (run->by_tiles) {
+        run->tile_blocks = clvi_min_size(run->tiles, threads);
+        run->panel_blocks = clvi_min_size(run->panels, tasks == 1 ? 1 : 2 * tasks);
+    } else {
+        run->panel_blocks = clvi_min_size(run->panels, 2 * tasks * threads);
+        if (run->panel_blocks < 2 * tasks * threads)
+            run->tile_blocks = clvi_min_size(run->tiles, 2);
+    }
 }
 
 static conv_run plan_run(const clvi_pixel_step *step)
@@ -64,23 +88,19 @@ static conv_run plan_run(const clvi_pixel_step *step)
     run.panels = ceil_div((size_t)s->o, gemm->nr);
     run.panel_floats = run.taps * run.depth * gemm->nr;
     run.zeros = step->conv.weights ? step->conv.weights + run.panels * run.panel_floats : NULL;
-    run.panel_blocks = run.tile_blocks = 1;
-    if (threads > 1) {
-        const size_t wanted = 4 * threads;
-        run.tile_blocks = clvi_min_size(run.tiles / 4 + 1, wanted);
-        if (run.tile_blocks < wanted)
-            run.panel_blocks = clvi_min_size(run.panels, ceil_div(wanted, run.tile_blocks));
-    }
+    split_run(&run, threads);
     const size_t tile_bytes = gemm->mr * (size_t)(s->sh * s->sw) * run.depth * sizeof(float);
     run.block = clvi_min_size(BLOCK_TILES, clvi_max_size(1, BLOCK_BYTES / tile_bytes));
     run.tile_rows = run.taps * gemm->mr;
     run.rows_bytes = clvi_round_up(run.block * run.tile_rows * sizeof(float *), CLV_ALIGN);
+    if (step->scale.c > 0)
+        run.scaled_bytes = clvi_round_up(run.block * gemm->mr * run.depth * sizeof(float), CLV_ALIGN);
     return run;
 }
 
 static size_t part_begin(size_t n, size_t parts, size_t i)
 {
-    return n / parts * i + clvi_min_size(i, n % parts);
+    return n * i / parts;
 }
 
 /* Are the window rows of pixels [q, q + m) of output row r whole, and each one run of floats? */
@@ -156,6 +176,26 @@ static void conv_tile(const conv_run *run, size_t tile, size_t panel, bool merge
     gemm->run(merged ? run->taps / kw : run->taps, merged ? run->depth * kw : run->depth, rows,
               conv->weights + panel * run->panel_floats, step->y.data + first * step->y.ld + column, step->y.ld, m,
               clvi_min_size(gemm->nr, o - column), &end);
+    clvi_pixel_activate(step->kernels, &conv->act, step->y.data + first * step->y.ld + column, m, column,
+                        clvi_min_size(gemm->nr, o - column), step->y.ld);
+}
+
+/* Pixels [first, first + m) times the scale of their image into `to`, rows[i] to the i-th: a window of one tap. */
+static void scale_pixels(const conv_run *run, size_t first, size_t m, float *to, const float **rows)
+{
+    const clvi_pixel_step *step = run->step;
+    const clvi_pixels *x = &step->x;
+    const size_t image = x->h * x->w;
+    clvi_dwrow row = clvi_pixel_row(&step->conv.shape, x->ld, run->depth, -INFINITY, INFINITY);
+    for (size_t n, i = 0; i < m; i += n) {
+        const float *const from = x->data + (first + i) * x->ld;
+        n = clvi_min_size(m - i, image - (first + i) % image);
+        row.w = n;
+        step->kernels->dwrow_f32(&row, &from, step->scale.data + (first + i) / image * step->scale.ld, NULL,
+                                 to + i * run->depth, 0, n);
+    }
+    for (size_t i = 0; i < m; i++)
+        rows[i] = to + i * run->depth;
 }
 
 /* Tiles [tile0, tile1) times panels [panel0, panel1). */
@@ -164,40 +204,41 @@ static void conv_block(const conv_run *run, size_t tile0, size_t tile1, size_t p
 {
     const size_t mr = run->step->kernels->pixel_gemm_f32.mr, lines = run->taps * run->depth;
     bool merged[BLOCK_TILES];
+    float *const scaled = (float *)(void *)((char *)rows + run->rows_bytes);
     for (size_t tile = tile0; tile < tile1; tile++) {
         const size_t first = clvi_panel_begin(run->pixels, mr, tile);
-        merged[tile - tile0] = point(run, first, clvi_panel_begin(run->pixels, mr, tile + 1) - first,
-                                     rows + (tile - tile0) * run->tile_rows);
+        const size_t m = clvi_panel_begin(run->pixels, mr, tile + 1) - first, at = tile - tile0;
+        if (run->scaled_bytes)
+            scale_pixels(run, first, m, scaled + at * mr * run->depth, rows + at * run->tile_rows);
+        merged[at] = run->scaled_bytes ? false : point(run, first, m, rows + at * run->tile_rows);
     }
     for (size_t panel = panel0; panel < panel1; panel++) {
-        const float *next = panel + 1 < panel1 ? run->step->conv.weights + (panel + 1) * run->panel_floats : NULL;
+        const float *next = panel + 1 < run->panels ? run->step->conv.weights + (panel + 1) * run->panel_floats : NULL;
         for (size_t tile = tile0; tile < tile1; tile++) {
             conv_tile(run, tile, panel, merged[tile - tile0], rows + (tile - tile0) * run->tile_rows, next);
             next = next && (tile - tile0 + 1) * lines * LINE < run->panel_floats ? next + lines * LINE : NULL;
         }
     }
-    const size_t first = clvi_panel_begin(run->pixels, mr, tile0), nr = run->step->kernels->pixel_gemm_f32.nr;
-    const clvi_pixels *y = &run->step->y;
-    clvi_pixel_activate(run->step->kernels, run->step->conv.act, y->data + first * y->ld + panel0 * nr,
-                        clvi_panel_begin(run->pixels, mr, tile1) - first,
-                        clvi_min_size(panel1 * nr, y->c) - panel0 * nr, y->ld);
 }
 
 static void conv_task(void *arg, size_t index, int worker)
 {
     const conv_run *run = arg;
-    const size_t panel_block = index / run->tile_blocks, tile_block = index % run->tile_blocks;
+    const size_t panel_block = run->by_tiles ? index % run->panel_blocks : index / run->tile_blocks;
+    const size_t tile_block = run->by_tiles ? index / run->panel_blocks : index % run->tile_blocks;
     const size_t panel0 = part_begin(run->panels, run->panel_blocks, panel_block);
     const size_t panel1 = part_begin(run->panels, run->panel_blocks, panel_block + 1);
     const size_t end = part_begin(run->tiles, run->tile_blocks, tile_block + 1);
-    const float **rows = (const float **)(void *)((char *)run->step->work + (size_t)worker * run->rows_bytes);
+    const float **rows =
+        (const float **)(void *)((char *)run->step->work + (size_t)worker * (run->rows_bytes + run->scaled_bytes));
     for (size_t tile = part_begin(run->tiles, run->tile_blocks, tile_block); tile < end; tile += run->block)
         conv_block(run, tile, clvi_min_size(tile + run->block, end), panel0, panel1, rows);
 }
 
 static size_t conv_work(const clvi_pixel_step *step)
 {
-    return plan_run(step).rows_bytes * (size_t)clvi_pool_threads(step->pool);
+    const conv_run run = plan_run(step);
+    return (run.rows_bytes + run.scaled_bytes) * (size_t)clvi_pool_threads(step->pool);
 }
 
 static void conv_run_step(const clvi_pixel_step *step)
@@ -208,22 +249,24 @@ static void conv_run_step(const clvi_pixel_step *step)
 
 const clvi_pixel_kind clvi_pixel_convolution = {"convolution, channels last", conv_work, conv_run_step};
 
-void clvi_pixel_activate(const clvi_kernels *kernels, clvi_pixel_act act, float *y, size_t pixels, size_t n, size_t ld)
+void clvi_pixel_activate(const clvi_kernels *kernels, const clvi_act_f32 *act, float *y, size_t pixels, size_t first,
+                         size_t n, size_t ld)
 {
-    if (act == CLVI_ACT_NONE)
+    clvi_act_f32 part = *act;
+    if (act->kind == CLVI_ACT_NONE)
         return;
-    if (n == ld) {
-        n *= pixels;
-        pixels = 1;
-    }
-    for (size_t i = 0; i < pixels; i++)
-        kernels->sigmoid_f32(y + i * ld, y + i * ld, n, act == CLVI_ACT_SILU);
+    part.slope = act->slope ? act->slope + first : NULL;
+    if (n == ld && !part.slope)
+        kernels->act_f32(&part, y, 1, n * pixels, n * pixels);
+    else
+        kernels->act_f32(&part, y, pixels, n, ld);
 }
 
 void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels)
 {
     const float *rows[MAX_MR];
-    const size_t mr = p->gemm->mr, nr = p->gemm->nr, tiles = clvi_panel_count(pixels, mr);
+    const clvi_pixel_gemm_f32 *gemm = &p->kernels->pixel_gemm_f32;
+    const size_t mr = gemm->mr, nr = gemm->nr, tiles = clvi_panel_count(pixels, mr);
     for (size_t column = 0; column < p->n; column += nr) {
         const float *next = column + nr < p->n ? p->weights + (column + nr) * p->k : NULL;
         for (size_t t = 0; t < tiles; t++) {
@@ -236,9 +279,31 @@ void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels)
                                           .lo = p->lo,
                                           .hi = p->hi,
                                           .next = next};
-            p->gemm->run(1, p->k, rows, p->weights + column * p->k, p->y + first * p->y_ld + column, p->y_ld, m,
-                         clvi_min_size(nr, p->n - column), &tile);
+            float *const y = p->y + first * p->y_ld + column;
+            const size_t n = clvi_min_size(nr, p->n - column);
+            gemm->run(1, p->k, rows, p->weights + column * p->k, y, p->y_ld, m, n, &tile);
+            clvi_pixel_activate(p->kernels, p->act, y, m, column, n, p->y_ld);
             next = next && (t + 1) * p->k * LINE < nr * p->k ? next + p->k * LINE : NULL;
         }
     }
+}
+
+void clvi_pixel_finish(const clvi_pixel_step *step, size_t pixel, size_t count, const float *x, size_t x_ld)
+{
+    const clvi_pixel_conv *conv = &step->conv;
+    const clvi_pixel_product product = {.kernels = step->kernels,
+                                        .x = x,
+                                        .weights = conv->weights,
+                                        .bias = conv->bias,
+                                        .add = step->add.data ? step->add.data + pixel * step->add.ld : NULL,
+                                        .y = step->y.data + pixel * step->y.ld,
+                                        .k = (size_t)conv->shape.c,
+                                        .n = step->y.c,
+                                        .x_ld = x_ld,
+                                        .y_ld = step->y.ld,
+                                        .add_ld = step->add.ld,
+                                        .lo = conv->lo,
+                                        .hi = conv->hi,
+                                        .act = &conv->act};
+    clvi_pixel_product_run(&product, count);
 }

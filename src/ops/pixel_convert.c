@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Data that only move. Between planes (NCHW) and pixels: a transpose of [c, h * w] an image, in blocks that stay in L1;
- * and the channel shuffle: a transpose of [groups, c / groups] a pixel. */
+ * and the channel shuffle: a transpose of [groups, c / groups] a pixel, alone or with the concatenation before and the
+ * split behind it. */
 #include "base/size.h"
 #include "ops/pixels.h"
 #include "ops/walk.h"
@@ -110,3 +111,43 @@ static void run_shuffle(const clvi_pixel_step *step)
 }
 
 const clvi_pixel_kind clvi_pixel_shuffle = {"channel shuffle", NULL, run_shuffle};
+
+/* to[2 j] = a[j], to[2 j + 1] = b[j], n of them. */
+static void interleave(const float *a, const float *b, float *to, size_t n)
+{
+    for (size_t j = 0; j < n / 2; j++) {
+        to[2 * j] = a[j];
+        to[2 * j + 1] = b[j];
+    }
+    if (n % 2)
+        to[n - 1] = a[n / 2];
+}
+
+static void exchange_pixels(void *arg, int64_t begin, int64_t end)
+{
+    const clvi_pixel_step *step = arg;
+    const size_t n = step->x.c, half = step->y.c;
+    for (size_t p = (size_t)begin; p < (size_t)end; p++) {
+        const float *const a = step->x.data + p * step->x.ld, *const b = step->other.data + p * step->other.ld;
+        float *const y = step->y.data + p * step->y.ld;
+        interleave(a, b, y, half);
+        if (half == 2 * n)
+            continue;
+        float *const rest = step->rest.data + p * step->rest.ld;
+        if (half % 2 == 0) {
+            interleave(a + half / 2, b + half / 2, rest, n);
+        } else { /* begins with the second of a pair */
+            rest[0] = b[half / 2];
+            interleave(a + half / 2 + 1, b + half / 2 + 1, rest + 1, n - 1);
+        }
+    }
+}
+
+static void run_exchange(const clvi_pixel_step *step)
+{
+    const clvi_pixels *x = &step->x;
+    clvi_split_range(step->pool, (int64_t)(x->n * x->h * x->w), 1 + (int64_t)(8192 / (x->c + 1)), exchange_pixels,
+                     (void *)(uintptr_t)step);
+}
+
+const clvi_pixel_kind clvi_pixel_exchange = {"concat + channel shuffle + split", NULL, run_exchange};

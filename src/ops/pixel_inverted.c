@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pointwise, depthwise, pointwise (an inverted residual) depth-first over rows. A ring holds as many expanded rows as
- * the window reaches over; for each few output rows the missing ones are expanded, the window is applied into a scratch
- * and that is multiplied at once. The wide tensor exists a few rows at a time, in L2. A task is a band of output rows;
- * bands expand the rows at their borders twice. */
+/* Pointwise, depthwise and, if the step has it, pointwise (an inverted residual) depth-first over rows. A ring holds as
+ * many expanded rows as the window reaches over; for each few output rows the missing ones are expanded, the window is
+ * applied into a scratch and that is multiplied at once. The wide tensor exists a few rows at a time, in L2. A task is
+ * a band of output rows; bands expand the rows at their borders twice. */
 #include "base/mem.h"
 #include "base/size.h"
 #include "ops/pixels.h"
 
-#define CHUNK_PIXELS 48
-#define WIDE_BYTES   (1u << 20) /* of an image's expanded tensor, from which it pays not to store it */
+#define CHUNK_PIXELS 96           /* output pixels done together, where a row has not more */
+#define CHUNK_BYTES  (192u << 10) /* of their filtered rows, at most */
+#define WIDE_BYTES   (1u << 20)   /* of an image's expanded tensor, from which it pays not to store it */
 
 bool clvi_pixel_inverted_pays(const clvi_conv_shape *expand)
 {
@@ -18,6 +19,7 @@ bool clvi_pixel_inverted_pays(const clvi_conv_shape *expand)
 
 typedef struct bands_run {
     const clvi_pixel_step *step;
+    const clvi_pixel_conv *filter; /* the depthwise layer; step->conv itself when it is the last */
     clvi_dwrow row;
     size_t bands, chunk, ring;           /* of an image; output rows done together; expanded rows kept */
     size_t row_floats, ring_floats, all; /* of an expanded row, of the ring, of one worker */
@@ -25,28 +27,32 @@ typedef struct bands_run {
 
 static bands_run describe(const clvi_pixel_step *step)
 {
-    const clvi_conv_shape *s = &step->depthwise.shape;
+    const bool last = step->kind == &clvi_pixel_expanded;
+    const clvi_pixel_conv *filter = last ? &step->conv : &step->depthwise;
+    const clvi_conv_shape *s = &filter->shape;
     const size_t threads = (size_t)clvi_pool_threads(step->pool), oh = (size_t)s->oh, ow = (size_t)s->ow;
     bands_run run = {.step = step,
-                     .row = clvi_pixel_row(s, (size_t)s->c, (size_t)s->o, step->depthwise.lo, step->depthwise.hi),
-                     .bands = 1,
-                     .chunk = clvi_min_size(oh, clvi_max_size(1, CHUNK_PIXELS / ow))};
+                     .filter = filter,
+                     .row = clvi_pixel_row(s, (size_t)s->c, last ? step->y.ld : (size_t)s->o, filter->lo, filter->hi),
+                     .bands = 1};
+    const size_t pixels = clvi_min_size(CHUNK_PIXELS, CHUNK_BYTES / ((size_t)s->o * sizeof(float)));
+    run.chunk = clvi_min_size(oh, clvi_max_size(1, pixels / ow));
     if (threads > 1)
         run.bands = clvi_min_size(oh, clvi_max_size(threads, clvi_min_size(2 * threads, oh / 8)));
     run.ring = (run.chunk - 1) * (size_t)s->sh + (size_t)s->kh;
     run.row_floats = (size_t)(s->w * s->c);
     run.ring_floats = clvi_round_up(run.ring * run.row_floats, CLV_ALIGN / sizeof(float));
-    run.all = run.ring_floats + clvi_round_up(run.chunk * ow * (size_t)s->o, CLV_ALIGN / sizeof(float));
+    run.all = run.ring_floats + (last ? 0 : clvi_round_up(run.chunk * ow * (size_t)s->o, CLV_ALIGN / sizeof(float)));
     return run;
 }
 
-/* Input row `at` of an image through the first layer into the ring. */
-static void expand_row(const bands_run *run, const float *image, size_t at, float *ring)
+/* Input rows [at, at + n) of an image, which do not wrap around in the ring, through the first layer into it. */
+static void expand_rows(const bands_run *run, const float *image, size_t at, size_t n, float *ring)
 {
     const clvi_pixel_step *step = run->step;
     const clvi_pixel_conv *expand = &step->expand;
-    const size_t wide = (size_t)expand->shape.o;
-    const clvi_pixel_product product = {.gemm = &step->kernels->pixel_gemm_f32,
+    const size_t wide = (size_t)expand->shape.o, pixels = n * step->x.w;
+    const clvi_pixel_product product = {.kernels = step->kernels,
                                         .x = image + at * step->x.w * step->x.ld,
                                         .weights = expand->weights,
                                         .bias = expand->bias,
@@ -56,60 +62,45 @@ static void expand_row(const bands_run *run, const float *image, size_t at, floa
                                         .x_ld = step->x.ld,
                                         .y_ld = wide,
                                         .lo = expand->lo,
-                                        .hi = expand->hi};
-    clvi_pixel_product_run(&product, step->x.w);
-    clvi_pixel_activate(step->kernels, expand->act, product.y, step->x.w, wide, wide);
-}
-
-/* Output rows [first, end) of an image, whose input rows are in the ring. */
-static void finish_rows(const bands_run *run, size_t image, size_t first, size_t end, const float *ring, float *scratch)
-{
-    const clvi_pixel_step *step = run->step;
-    const clvi_conv_shape *s = &step->depthwise.shape;
-    const size_t ow = (size_t)s->ow, k = (size_t)s->o, pixel = (image * (size_t)s->oh + first) * ow;
-    for (size_t r = first; r < end; r++) {
-        const float *rows[CLVI_PIXEL_WINDOW];
-        for (size_t i = 0; i < (size_t)s->kh; i++) {
-            const ptrdiff_t at = (ptrdiff_t)(r * (size_t)s->sh + i) - s->pt;
-            rows[i] = at < 0 || at >= s->h ? NULL : ring + (size_t)at % run->ring * run->row_floats;
-        }
-        clvi_pixel_filter_row(step, &step->depthwise, &run->row, rows, scratch + (r - first) * ow * k);
-    }
-    const clvi_pixel_product product = {.gemm = &step->kernels->pixel_gemm_f32,
-                                        .x = scratch,
-                                        .weights = step->conv.weights,
-                                        .bias = step->conv.bias,
-                                        .add = step->add.data ? step->add.data + pixel * step->add.ld : NULL,
-                                        .y = step->y.data + pixel * step->y.ld,
-                                        .k = k,
-                                        .n = step->y.c,
-                                        .x_ld = k,
-                                        .y_ld = step->y.ld,
-                                        .add_ld = step->add.ld,
-                                        .lo = step->conv.lo,
-                                        .hi = step->conv.hi};
-    clvi_pixel_product_run(&product, (end - first) * ow);
-    clvi_pixel_activate(step->kernels, step->conv.act, product.y, (end - first) * ow, step->y.c, step->y.ld);
+                                        .hi = expand->hi,
+                                        .act = &expand->act};
+    clvi_pixel_product_run(&product, pixels);
 }
 
 static void band_task(void *arg, size_t index, int worker)
 {
     const bands_run *run = arg;
     const clvi_pixel_step *step = run->step;
-    const clvi_conv_shape *s = &step->depthwise.shape;
+    const clvi_conv_shape *s = &run->filter->shape;
     const size_t oh = (size_t)s->oh, image = index / run->bands, band = index % run->bands;
     const size_t begin = oh * band / run->bands, end = oh * (band + 1) / run->bands;
     float *const ring = (float *)step->work + (size_t)worker * run->all, *const scratch = ring + run->ring_floats;
     const float *const x = step->x.data + image * step->x.h * step->x.w * step->x.ld;
+    const size_t ow = (size_t)s->ow;
+    const clvi_pixel_filter filter = {.kernels = step->kernels,
+                                      .conv = run->filter,
+                                      .row = run->row,
+                                      .x = ring,
+                                      .ring = run->ring,
+                                      .row_floats = run->row_floats};
     size_t next = 0; /* input row to expand */
     for (size_t r = begin; r < end; r += run->chunk) {
-        const size_t stop = clvi_min_size(r + run->chunk, end);
+        const size_t stop = clvi_min_size(r + run->chunk, end), pixels = (stop - r) * ow;
         const ptrdiff_t low = (ptrdiff_t)(r * (size_t)s->sh) - s->pt;
         const ptrdiff_t high = (ptrdiff_t)((stop - 1) * (size_t)s->sh + (size_t)s->kh) - s->pt; /* exclusive */
+        const size_t until = high < 0 ? 0 : clvi_min_size((size_t)high, step->x.h);
         next = low > (ptrdiff_t)next ? (size_t)low : next;
-        for (; (ptrdiff_t)next < high && next < step->x.h; next++)
-            expand_row(run, x, next, ring);
-        finish_rows(run, image, r, stop, ring, scratch);
+        for (size_t n; next < until; next += n) {
+            n = clvi_min_size(until - next, run->ring - next % run->ring);
+            expand_rows(run, x, next, n, ring);
+        }
+        const size_t pixel = (image * oh + r) * ow;
+        if (run->filter == &step->conv) {
+            clvi_pixel_filter_run(&filter, r * ow, pixels, step->y.data + pixel * step->y.ld);
+        } else {
+            clvi_pixel_filter_run(&filter, r * ow, pixels, scratch);
+            clvi_pixel_finish(step, pixel, pixels, scratch, (size_t)s->o);
+        }
     }
 }
 
@@ -125,3 +116,4 @@ static void run_inverted(const clvi_pixel_step *step)
 }
 
 const clvi_pixel_kind clvi_pixel_inverted = {"pointwise + depthwise + pointwise", inverted_work, run_inverted};
+const clvi_pixel_kind clvi_pixel_expanded = {"pointwise + depthwise", inverted_work, run_inverted};

@@ -68,7 +68,9 @@ clv_status clvi_pixel_pack(const clvi_kernels *kernels, clvi_pixel_conv *conv, s
     conv->weights = depthwise ? pack_depthwise(s, w) : pack_filters(s, kernels->pixel_gemm_f32.nr, multiplier, w);
     if (conv->weights && bias)
         conv->bias = copy_bias(bias, c, (size_t)s->o / c);
-    return conv->weights && (conv->bias || !bias)
+    if (conv->act.slope) /* as the bias: a channel's place is the same */
+        conv->act.slope = copy_bias(conv->act.slope, c, (size_t)s->o / c);
+    return conv->weights && (conv->bias || !bias) && (conv->act.slope || conv->act.kind != CLVI_ACT_PRELU)
                ? CLV_OK
                : FAIL(err, CLV_ERR_NOMEM, "node \"%s\": packed weights of %lld filters", label, (long long)s->o);
 }
@@ -79,6 +81,8 @@ void clvi_pixel_release(clvi_pixel_step *step)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         clvi_free(all[i]->weights);
         clvi_free(all[i]->bias);
+        clvi_free((void *)(uintptr_t)all[i]->act.slope);
         all[i]->weights = all[i]->bias = NULL;
+        all[i]->act.slope = NULL;
     }
 }

@@ -110,36 +110,53 @@ static void run_pool(const clvi_pixel_step *step)
 
 const clvi_pixel_kind clvi_pixel_pool = {"pooling, channels last", NULL, run_pool};
 
-/* Sums of a row of pixels in float, of rows in double. */
-static void mean_channels(void *arg, int64_t begin, int64_t end)
+/* Sums of a row of pixels in float, as a window that covers the row; of rows in double, in order. Threads share rows,
+ * so that each reads what it has just written. work: the sums [n * h, c], then c ones. */
+static void mean_rows(void *arg, int64_t begin, int64_t end)
 {
     const clvi_pixel_step *step = arg;
     const clvi_pixels *x = &step->x;
-    const size_t blocks = (x->c + BLOCK - 1) / BLOCK;
-    for (size_t index = (size_t)begin; index < (size_t)end; index++) {
-        const size_t image = index / blocks, first = index % blocks * BLOCK, n = clvi_min_size(BLOCK, x->c - first);
-        double total[BLOCK] = {0};
-        for (size_t r = 0; r < x->h; r++) {
-            float sum[BLOCK] = {0};
-            for (size_t q = 0; q < x->w; q++) {
-                const float *const at = x->data + ((image * x->h + r) * x->w + q) * x->ld + first;
-                for (size_t ch = 0; ch < n; ch++)
-                    sum[ch] += at[ch];
-            }
-            for (size_t ch = 0; ch < n; ch++)
-                total[ch] += (double)sum[ch];
-        }
-        for (size_t ch = 0; ch < n; ch++)
-            step->y.data[image * step->y.ld + first + ch] = (float)(total[ch] / (double)(x->h * x->w));
+    float *const sums = step->work;
+    const clvi_dwrow row = {.channels = x->c,
+                            .w = x->w,
+                            .kh = 1,
+                            .kw = x->w,
+                            .sw = 1,
+                            .dw = 1,
+                            .x_ld = x->ld,
+                            .y_ld = x->c,
+                            .lo = -INFINITY,
+                            .hi = INFINITY};
+    for (size_t r = (size_t)begin; r < (size_t)end; r++) {
+        const float *const from = x->data + r * x->w * x->ld;
+        step->kernels->dwrow_f32(&row, &from, sums + x->n * x->h * x->c, NULL, sums + r * x->c, 0, 1);
     }
+}
+
+static size_t mean_work(const clvi_pixel_step *step)
+{
+    return (step->x.n * step->x.h + 1) * step->x.c * sizeof(float);
 }
 
 static void run_global_mean(const clvi_pixel_step *step)
 {
-    const size_t blocks = (step->x.c + BLOCK - 1) / BLOCK;
-    clvi_split_range(step->pool, (int64_t)(step->x.n * blocks),
-                     1 + (int64_t)(65536 / (step->x.h * step->x.w * BLOCK + 1)), mean_channels,
+    const clvi_pixels *x = &step->x;
+    float *const sums = step->work, *const ones = sums + x->n * x->h * x->c;
+    for (size_t ch = 0; ch < x->c; ch++)
+        ones[ch] = 1.0f;
+    clvi_split_range(step->pool, (int64_t)(x->n * x->h), 1 + (int64_t)(16384 / (x->w * x->c + 1)), mean_rows,
                      (void *)(uintptr_t)step);
+    for (size_t image = 0; image < x->n; image++) {
+        for (size_t first = 0; first < x->c; first += BLOCK) {
+            const size_t n = clvi_min_size(BLOCK, x->c - first);
+            double total[BLOCK] = {0};
+            for (size_t r = 0; r < x->h; r++)
+                for (size_t ch = 0; ch < n; ch++)
+                    total[ch] += (double)sums[(image * x->h + r) * x->c + first + ch];
+            for (size_t ch = 0; ch < n; ch++)
+                step->y.data[image * step->y.ld + first + ch] = (float)(total[ch] / (double)(x->h * x->w));
+        }
+    }
 }
 
-const clvi_pixel_kind clvi_pixel_global_mean = {"global mean, channels last", NULL, run_global_mean};
+const clvi_pixel_kind clvi_pixel_global_mean = {"global mean, channels last", mean_work, run_global_mean};

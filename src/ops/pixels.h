@@ -11,6 +11,7 @@
 #include "ops/pool_shape.h"
 
 #define CLVI_PIXEL_WINDOW 32 /* the highest and widest window of a step */
+#define CLVI_PIXEL_MANY   96 /* pixels from which threads share them; of fewer they share the channels */
 
 /* Element (n, r, q, ch) at data[((n * h + r) * w + q) * ld + ch], ld >= c. */
 typedef struct clvi_pixels {
@@ -18,16 +19,13 @@ typedef struct clvi_pixels {
     size_t n, h, w, c, ld;
 } clvi_pixels;
 
-/* What follows the clamp. */
-typedef enum clvi_pixel_act { CLVI_ACT_NONE, CLVI_ACT_SIGMOID, CLVI_ACT_SILU } clvi_pixel_act;
-
 /* A convolution with what is done to its result: + bias, + add, clamp, act. */
 typedef struct clvi_pixel_conv {
     clvi_conv_shape shape;
     float *weights; /* packed; owned by the step */
     float *bias;    /* [o], or NULL; owned by the step */
     float lo, hi;
-    clvi_pixel_act act;
+    clvi_act_f32 act; /* after the clamp; its slope is owned by the step */
 } clvi_pixel_conv;
 
 typedef struct clvi_pixel_step clvi_pixel_step;
@@ -45,10 +43,12 @@ struct clvi_pixel_step {
     clvi_pool *pool;
     clvi_pixels x, y;
     clvi_pixels add;           /* same shape as y; data NULL: none */
+    clvi_pixels scale;         /* [n, 1, 1, c]: a pointwise convolution multiplies its input by it; data NULL: none */
+    clvi_pixels other, rest;   /* of an exchange: the second half of what it reads and of what it writes */
     const clv_tensor *tensor;  /* the NCHW side of a conversion */
     clvi_pixel_conv conv;      /* the convolution; of depthwise -> pointwise the pointwise one */
     clvi_pixel_conv depthwise; /* of depthwise -> pointwise */
-    clvi_pixel_conv expand;    /* of pointwise -> depthwise -> pointwise the first */
+    clvi_pixel_conv expand;    /* of pointwise -> depthwise [-> pointwise] the first */
     clvi_pool_shape window;    /* pooling */
     bool maximum, count_pads;  /* pooling: else the mean; of the padded window */
     size_t groups;             /* of a shuffle */
@@ -59,10 +59,12 @@ extern const clvi_pixel_kind clvi_pixel_convolution; /* pixels times packed weig
 extern const clvi_pixel_kind clvi_pixel_depthwise;   /* one filter a channel */
 extern const clvi_pixel_kind clvi_pixel_separable; /* depthwise, any multiplier, then pointwise: never stored between */
 extern const clvi_pixel_kind
-    clvi_pixel_inverted;                      /* pointwise, depthwise, pointwise: the wide tensor never exists whole */
-extern const clvi_pixel_kind clvi_pixel_pool; /* maximum or mean of windows */
+    clvi_pixel_inverted; /* pointwise, depthwise, pointwise: the wide tensor never exists whole */
+extern const clvi_pixel_kind clvi_pixel_expanded;    /* pointwise, depthwise: the same where something stands behind */
+extern const clvi_pixel_kind clvi_pixel_pool;        /* maximum or mean of windows */
 extern const clvi_pixel_kind clvi_pixel_global_mean; /* of an image, a number a channel */
 extern const clvi_pixel_kind clvi_pixel_shuffle;     /* y[j * groups + g] = x[g * (c / groups) + j] */
+extern const clvi_pixel_kind clvi_pixel_exchange;    /* x and other put together, shuffled in two groups: y, rest */
 extern const clvi_pixel_kind clvi_pixel_from_planes; /* NCHW tensor -> y */
 extern const clvi_pixel_kind clvi_pixel_to_planes;   /* x -> NCHW tensor */
 
@@ -77,31 +79,45 @@ bool clvi_pixel_separable_pays(const clvi_conv_shape *depthwise, const clvi_conv
 /* Does the layer that makes the wide tensor gain from being computed a few rows at a time? */
 bool clvi_pixel_inverted_pays(const clvi_conv_shape *expand);
 
-/* Pack weights [o, c / groups, kh, kw] and copy the bias ([o] or NULL) of one convolution of a step, whose shape is
- * set. multiplier: of the depthwise layer whose result is multiplied without being stored; else 1. */
+/* Pack weights [o, c / groups, kh, kw] and copy the bias ([o] or NULL) of one convolution of a step, whose shape and
+ * act are set; act.slope is views and becomes a copy. multiplier: of the depthwise layer whose result is multiplied
+ * without being stored; else 1. */
 clv_status clvi_pixel_pack(const clvi_kernels *kernels, clvi_pixel_conv *conv, size_t multiplier, const float *w,
                            const float *bias, const char *label, clv_error *err);
 void clvi_pixel_release(clvi_pixel_step *step); /* frees what the step owns; not the step */
 
 /* --- shared by the kinds ----------------------------------------------------------------------------------------- */
 
-/* Multiply `pixels` rows, ld apart, by packed pointwise weights [panel][k][nr], + bias, + add, clamp, into y. rows:
- * room for kernels->pixel_gemm_f32.mr pointers. */
+/* Multiply `pixels` rows, ld apart, by packed pointwise weights [panel][k][nr], + bias, + add, clamp, act, into y. */
 typedef struct clvi_pixel_product {
-    const clvi_pixel_gemm_f32 *gemm;
+    const clvi_kernels *kernels;
     const float *x, *weights, *bias, *add;
     float *y;
     size_t k, n, x_ld, y_ld, add_ld;
     float lo, hi;
+    const clvi_act_f32 *act;
 } clvi_pixel_product;
 void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels);
 
-/* A row of a depthwise layer for its kernel; the row computed from kh input rows, every filter and the activation. */
-clvi_dwrow clvi_pixel_row(const clvi_conv_shape *s, size_t x_ld, size_t y_ld, float lo, float hi);
-void clvi_pixel_filter_row(const clvi_pixel_step *step, const clvi_pixel_conv *filter, const clvi_dwrow *row,
-                           const float *const *rows, float *y);
+/* The pointwise layer step->conv with all that follows it on `count` pixels x, x_ld apart, into those of step->y from
+ * `pixel` on. */
+void clvi_pixel_finish(const clvi_pixel_step *step, size_t pixel, size_t count, const float *x, size_t x_ld);
 
-/* In place on n channels of `pixels` pixels, ld apart. */
-void clvi_pixel_activate(const clvi_kernels *kernels, clvi_pixel_act act, float *y, size_t pixels, size_t n, size_t ld);
+/* A depthwise layer on an image whose rows are kept modulo `ring`: row r at x + r % ring * row_floats. */
+typedef struct clvi_pixel_filter {
+    const clvi_kernels *kernels;
+    const clvi_pixel_conv *conv;
+    clvi_dwrow row; /* clvi_pixel_row */
+    const float *x;
+    size_t ring, row_floats;
+} clvi_pixel_filter;
+clvi_dwrow clvi_pixel_row(const clvi_conv_shape *s, size_t x_ld, size_t y_ld, float lo, float hi);
+
+/* Output pixels [first, first + count) of the image, every filter and the activation; y: the first of them. */
+void clvi_pixel_filter_run(const clvi_pixel_filter *p, size_t first, size_t count, float *y);
+
+/* The activation, in place on channels [first, first + n) of `pixels` pixels; y: the first of these channels. */
+void clvi_pixel_activate(const clvi_kernels *kernels, const clvi_act_f32 *act, float *y, size_t pixels, size_t first,
+                         size_t n, size_t ld);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/float_mode.h"
 #include "base/half.h"
 #include "base/size.h"
 #include "runtime/infer.h"
@@ -178,13 +179,21 @@ static void return_fetches(const clvi_plan *plan, clv_tensor *outputs)
     }
 }
 
+static float *read_data(const clvi_plan *plan, const clvi_step *step, size_t i)
+{
+    return i < step->n_reads && step->reads[i] != CLVI_NONE ? clvi_plan_slot(plan, step->reads[i])->data : NULL;
+}
+
 /* Graph inputs may be somewhere else at each run, so data are bound now. */
 static void run_pixels(const clvi_plan *plan, const clvi_step *step)
 {
     clvi_pixel_step *const pixel = step->pixel;
     pixel->x.data = clvi_plan_slot(plan, step->reads[0])->data;
-    pixel->add.data = step->n_reads > 1 ? clvi_plan_slot(plan, step->reads[1])->data : NULL;
+    pixel->add.data = read_data(plan, step, 1);
+    pixel->scale.data = read_data(plan, step, 2);
+    pixel->other.data = read_data(plan, step, 3);
     pixel->y.data = clvi_plan_slot(plan, step->writes[0])->data;
+    pixel->rest.data = step->n_writes > 1 ? clvi_plan_slot(plan, step->writes[1])->data : NULL;
     pixel->kind->run(pixel);
 }
 
@@ -198,10 +207,8 @@ static clv_status run_step(const clvi_plan *plan, clvi_step *step, clv_error *er
     return st == CLV_OK ? st : clvi_fail_at_node(err, st, step->call.graph, step->call.node);
 }
 
-clv_status clvi_plan_run(clvi_plan *plan, const clv_tensor *inputs, clv_tensor *outputs, double *node_seconds,
-                         clv_error *err)
+static clv_status run_steps(const clvi_plan *plan, double *node_seconds, clv_error *err)
 {
-    stage_inputs(plan, inputs);
     for (size_t s = 0; s < plan->n_steps; s++) {
         clvi_step *const step = &plan->steps[s];
         TRY(clvi_check_cancel(plan->base.context, err));
@@ -216,6 +223,18 @@ clv_status clvi_plan_run(clvi_plan *plan, const clv_tensor *inputs, clv_tensor *
             step->profile.runs++;
         }
     }
+    return CLV_OK;
+}
+
+clv_status clvi_plan_run(clvi_plan *plan, const clv_tensor *inputs, clv_tensor *outputs, double *node_seconds,
+                         clv_error *err)
+{
+    const clvi_float_mode mode = clvi_float_mode_get();
+    stage_inputs(plan, inputs);
+    clvi_float_mode_set(clvi_float_mode_flushing(mode));
+    const clv_status st = run_steps(plan, node_seconds, err);
+    clvi_float_mode_set(mode);
+    TRY(st);
     return_fetches(plan, outputs);
     return CLV_OK;
 }

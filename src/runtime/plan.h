@@ -31,7 +31,7 @@ typedef struct clvi_step {
     size_t node;       /* whose time it counts as */
     const clvi_op *op; /* NULL: pixel */
     clvi_op_call call;
-    clvi_pixel_step *pixel;        /* reads: x, then add; writes: y. A conversion's dense side is its tensor */
+    clvi_pixel_step *pixel; /* reads: x, add, scale, other; writes: y, rest. A conversion's dense side is its tensor */
     const int32_t *reads, *writes; /* slots, or CLVI_NONE */
     size_t n_reads, n_writes;
     clvi_profile_row profile;

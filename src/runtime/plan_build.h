@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between the two files that make steps of nodes: plan_steps.c emits, plan_fuse.c finds what can run as one. */
+/* Between the files that make steps of nodes: plan_steps.c goes through them, plan_fuse.c finds what can run as one,
+ * plan_emit.c makes the step. */
 #ifndef CLVI_RUNTIME_PLAN_BUILD_H
 #define CLVI_RUNTIME_PLAN_BUILD_H
 
@@ -24,18 +25,22 @@ typedef struct clvi_link {
     size_t node; /* CLVI_NO_NODE: not there */
     clvi_conv_shape shape;
     float lo, hi;
-    clvi_pixel_act act;
+    clvi_act_f32 act; /* slope: views a constant */
 } clvi_link;
 
-/* A convolution and what runs in the same step: x, [expand,] [depthwise,] conv, + add, y. */
+/* A convolution and what runs in the same step: x [times scale], [expand,] [depthwise,] conv, + add, y. */
 typedef struct clvi_chain {
     size_t nodes[CLVI_CHAIN_NODES], n_nodes; /* in the order of the graph */
     clvi_link expand, depthwise, conv;
-    int32_t x, add, y; /* values; add may be CLVI_NONE */
+    int32_t x, add, scale, y; /* values; add and scale may be CLVI_NONE */
 } clvi_chain;
 
 /* Does node begin a chain that pixel steps can run? */
 bool clvi_match_conv(const clvi_build *b, size_t node, clvi_chain *chain);
+
+/* Does node multiply each channel of an image by a number (the end of squeeze and excitation), for one pointwise
+ * convolution alone? */
+bool clvi_match_scaled(const clvi_build *b, size_t node, clvi_chain *chain);
 
 /* Images of one pixel: dense form and pixels are the same memory. */
 bool clvi_is_flat(const clv_tensor *t);
@@ -49,5 +54,31 @@ bool clvi_match_channels(const clvi_build *b, size_t node);
 /* Reshape, Transpose, Reshape that shuffle the channels of an image that exists as pixels: the other two nodes, and the
  * number of groups. */
 bool clvi_match_shuffle(const clvi_build *b, size_t node, size_t nodes[3], size_t *groups);
+
+/* Concat of two halves of the channels that exist as pixels, a shuffle of it in two groups and, where nothing else
+ * needs the whole, a split in halves: what the step writes. */
+typedef struct clvi_exchange {
+    size_t nodes[5], n_nodes;
+    int32_t x[2], y[2]; /* values; y[1]: CLVI_NONE without the split */
+} clvi_exchange;
+bool clvi_match_exchange(const clvi_build *b, size_t node, clvi_exchange *found);
+
+/* Pooling stays on pixels where its input is; so does the mean of an image. */
+bool clvi_match_pool(const clvi_build *b, size_t node, clvi_pool_shape *window);
+bool clvi_match_global_mean(const clvi_build *b, size_t node);
+
+/* A Gemm with constant weights is a pointwise convolution of images of one pixel: its kind fetches weights ahead, which
+ * takes most of a classifier's time at batch 1. */
+bool clvi_match_gemm(const clvi_build *b, size_t node, clvi_conv_shape *s);
+
+/* Each appends one step, and changes of form before it. */
+clv_status clvi_emit_node(clvi_build *b, size_t node, bool on_pixels, clv_error *err); /* an operator as it is */
+clv_status clvi_emit_channels(clvi_build *b, size_t node, clv_error *err);
+clv_status clvi_emit_shuffle(clvi_build *b, const size_t nodes[3], size_t groups, clv_error *err);
+clv_status clvi_emit_exchange(clvi_build *b, const clvi_exchange *found, clv_error *err);
+clv_status clvi_emit_chain(clvi_build *b, const clvi_chain *chain, clv_error *err);
+clv_status clvi_emit_gemm(clvi_build *b, size_t node, const clvi_conv_shape *s, clv_error *err);
+clv_status clvi_emit_pool(clvi_build *b, size_t node, const clvi_pool_shape *window, clv_error *err); /* NULL: mean */
+clv_status clvi_need_dense(clvi_build *b, size_t node, int32_t v, clv_error *err);
 
 #endif

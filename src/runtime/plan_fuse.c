@@ -95,35 +95,78 @@ static bool take_clamp(const clvi_build *b, clvi_chain *chain, clvi_link *link, 
     return true;
 }
 
-/* The Sigmoid node that makes s of v, for nobody else; or CLVI_NO_NODE. */
-static size_t private_sigmoid(const clvi_build *b, int32_t s, int32_t v)
+/* Is it an operator of one operand that act_f32 computes? */
+static bool unary_act(const clvi_node *node, clvi_act_f32 *act)
+{
+    static const struct {
+        const char *type;
+        clvi_act_f32 act; /* alpha and beta: what counts without the attribute */
+    } known[] = {{"Sigmoid", {CLVI_ACT_SIGMOID, 0, 0, NULL}},
+                 {"HardSigmoid", {CLVI_ACT_HARD_SIGMOID, 0.2f, 0.5f, NULL}},
+                 {"HardSwish", {CLVI_ACT_HARD_SWISH, 1.0f / 6, 0.5f, NULL}},
+                 {"LeakyRelu", {CLVI_ACT_LEAKY, 0.01f, 0, NULL}}};
+    size_t i = 0;
+    while (i < sizeof known / sizeof *known && !clvi_node_is(node, known[i].type))
+        i++;
+    if (i == sizeof known / sizeof *known)
+        return false;
+    *act = known[i].act;
+    if (act->kind != CLVI_ACT_HARD_SWISH) {
+        act->alpha = clvi_node_float(node, "alpha", act->alpha);
+        act->beta = clvi_node_float(node, "beta", act->beta);
+    }
+    return true;
+}
+
+/* PRelu with a constant slope a channel, or one for all. */
+static bool prelu_act(const clvi_build *b, const clvi_node *node, int32_t v, clvi_act_f32 *act)
+{
+    if (!clvi_node_is(node, "PRelu") || node->n_in != 2 || node->in[0] != v || !is_constant(b, node->in[1]))
+        return false;
+    const clv_tensor *const slope = value(b, node->in[1]), *const x = value(b, v);
+    const int64_t n = clv_tensor_count(slope);
+    const bool fits = n == 1 || (slope->rank == 3 && slope->dims[0] == x->dims[1] && n == slope->dims[0]) ||
+                      (slope->rank == 4 && slope->dims[1] == x->dims[1] && n == slope->dims[1]);
+    if (!fits || slope->dtype != CLV_FLOAT32 || !slope->data)
+        return false;
+    *act = (clvi_act_f32){n == 1 ? CLVI_ACT_LEAKY : CLVI_ACT_PRELU, *(const float *)slope->data, 0,
+                          n == 1 ? NULL : slope->data};
+    return true;
+}
+
+/* The node that makes s, Sigmoid or HardSigmoid of v, for nobody else; or CLVI_NO_NODE. */
+static size_t private_sigmoid(const clvi_build *b, int32_t s, int32_t v, clvi_act_f32 *act)
 {
     if (s == CLVI_NONE || is_constant(b, s) || b->uses[s] != 1 || b->reader[s] == CLVI_NO_NODE)
         return CLVI_NO_NODE;
     const size_t maker = b->producer[s];
     const clvi_node *const node = b->graph->nodes[maker];
-    return b->keep[maker] && clvi_node_is(node, "Sigmoid") && node->out[0] == s && node->in[0] == v ? maker
-                                                                                                    : CLVI_NO_NODE;
+    if (!b->keep[maker] || node->out[0] != s || node->in[0] != v || !unary_act(node, act) ||
+        (act->kind != CLVI_ACT_SIGMOID && act->kind != CLVI_ACT_HARD_SIGMOID))
+        return CLVI_NO_NODE;
+    act->kind = act->kind == CLVI_ACT_SIGMOID ? CLVI_ACT_SILU : CLVI_ACT_HARD_SWISH;
+    return maker;
 }
 
-/* Sigmoid(v), or v * Sigmoid(v) when nothing else needs either. */
+/* An activation of v, or v * Sigmoid(v), v * HardSigmoid(v) when nothing else needs either. */
 static void take_act(const clvi_build *b, clvi_chain *chain, clvi_link *link, int32_t *v)
 {
     if (b->uses[*v] < 1 || b->uses[*v] > 2 || clvi_plan_fetches(&b->plan->base, *v))
         return;
     const size_t last = b->reader[*v];
     const clvi_node *const node = b->graph->nodes[last];
-    if (b->uses[*v] == 1 && clvi_node_is(node, "Sigmoid")) {
-        link->act = CLVI_ACT_SIGMOID;
-    } else if (b->uses[*v] == 2 && clvi_node_is(node, "Mul") && (node->in[0] == *v) != (node->in[1] == *v)) {
-        const size_t sigmoid = private_sigmoid(b, node->in[0] == *v ? node->in[1] : node->in[0], *v);
-        if (sigmoid == CLVI_NO_NODE)
+    clvi_act_f32 act;
+    if (b->uses[*v] == 2) {
+        if (!clvi_node_is(node, "Mul") || (node->in[0] == *v) == (node->in[1] == *v))
             return;
-        link->act = CLVI_ACT_SILU;
-        append(chain, sigmoid);
-    } else {
+        const size_t maker = private_sigmoid(b, node->in[0] == *v ? node->in[1] : node->in[0], *v, &act);
+        if (maker == CLVI_NO_NODE)
+            return;
+        append(chain, maker);
+    } else if (!unary_act(node, &act) && !prelu_act(b, node, *v, &act)) {
         return;
     }
+    link->act = act;
     *v = node->out[0];
     append(chain, last);
 }
@@ -164,7 +207,8 @@ static void open_chain(const clvi_build *b, size_t node, clvi_chain *chain, int3
     *chain = (clvi_chain){.expand.node = CLVI_NO_NODE,
                           .depthwise.node = CLVI_NO_NODE,
                           .x = b->graph->nodes[node]->in[0],
-                          .add = CLVI_NONE};
+                          .add = CLVI_NONE,
+                          .scale = CLVI_NONE};
     *v = CLVI_NONE;
 }
 
@@ -199,6 +243,18 @@ static bool match_inverted(const clvi_build *b, size_t node, clvi_chain *chain, 
            (always(b) || clvi_pixel_inverted_pays(&chain->expand.shape));
 }
 
+/* The same when the depthwise layer's result is needed whole, as for squeeze and excitation. */
+static bool match_expanded(const clvi_build *b, size_t node, clvi_chain *chain, int32_t *v)
+{
+    open_chain(b, node, chain, v);
+    if (!take_conv(b, chain, &chain->expand, node, v) || !clvi_pixel_is_pointwise(&chain->expand.shape))
+        return false;
+    take_end(b, chain, &chain->expand, v);
+    const clvi_conv_shape *const s = &chain->conv.shape;
+    return take_conv(b, chain, &chain->conv, only_reader(b, *v), v) && clvi_pixel_is_depthwise(s) && s->o == s->c &&
+           s->dh == 1 && (always(b) || clvi_pixel_inverted_pays(&chain->expand.shape));
+}
+
 static bool match_single(const clvi_build *b, size_t node, clvi_chain *chain, int32_t *v)
 {
     open_chain(b, node, chain, v);
@@ -212,9 +268,9 @@ bool clvi_match_conv(const clvi_build *b, size_t node, clvi_chain *chain)
     int32_t v;
     if (!clvi_node_is(b->graph->nodes[node], "Conv"))
         return false;
-    const bool matched = ((fuse & inverted) == inverted && match_inverted(b, node, chain, &v)) ||
-                         ((fuse & separable) == separable && match_separable(b, node, chain, &v)) ||
-                         match_single(b, node, chain, &v);
+    const bool matched =
+        ((fuse & inverted) == inverted && (match_inverted(b, node, chain, &v) || match_expanded(b, node, chain, &v))) ||
+        ((fuse & separable) == separable && match_separable(b, node, chain, &v)) || match_single(b, node, chain, &v);
     if (!matched)
         return false;
     if (fuse & CLVI_FUSE_EPILOGUE) {
@@ -222,6 +278,31 @@ bool clvi_match_conv(const clvi_build *b, size_t node, clvi_chain *chain)
             take_add(b, chain, &v);
         take_end(b, chain, &chain->conv, &v);
     }
+    chain->y = v;
+    return true;
+}
+
+bool clvi_match_scaled(const clvi_build *b, size_t index, clvi_chain *chain)
+{
+    const clvi_node *const node = b->graph->nodes[index];
+    const unsigned needed = CLVI_FUSE_EPILOGUE | CLVI_FUSE_INVERTED;
+    if ((b->plan->base.fuse & needed) != needed || !clvi_node_is(node, "Mul") || node->n_in != 2)
+        return false;
+    int32_t v = node->out[0];
+    open_chain(b, index, chain, &(int32_t){CLVI_NONE});
+    const bool second = clvi_is_flat(value(b, node->in[1]));
+    chain->x = node->in[second ? 0 : 1];
+    chain->scale = node->in[second ? 1 : 0];
+    const clv_tensor *const x = value(b, chain->x), *const scale = value(b, chain->scale);
+    if (!is_image(x) || !is_image(scale) || clvi_is_flat(x) || !clvi_is_flat(scale) || x->dims[0] != scale->dims[0] ||
+        x->dims[1] != scale->dims[1] || !b->as_pixels[chain->x] || is_constant(b, chain->scale) ||
+        !(b->dense[chain->scale] || b->as_pixels[chain->scale]))
+        return false;
+    append(chain, index);
+    if (!take_conv(b, chain, &chain->conv, only_reader(b, v), &v) || !clvi_pixel_is_pointwise(&chain->conv.shape))
+        return false;
+    take_add(b, chain, &v);
+    take_end(b, chain, &chain->conv, &v);
     chain->y = v;
     return true;
 }
@@ -284,13 +365,10 @@ bool clvi_match_channels(const clvi_build *b, size_t index)
     return pixels > 0;
 }
 
-bool clvi_match_shuffle(const clvi_build *b, size_t index, size_t nodes[3], size_t *groups)
+/* Reshape, Transpose, Reshape from node `index`, which reads v: a shuffle of its channels? */
+static bool take_shuffle(const clvi_build *b, size_t index, int32_t v, size_t nodes[3], size_t *groups)
 {
     static const char *const types[] = {"Reshape", "Transpose", "Reshape"};
-    int32_t v = b->graph->nodes[index]->in[0];
-    if (!clvi_node_is(b->graph->nodes[index], "Reshape") || v == CLVI_NONE || !is_image(value(b, v)) ||
-        !b->as_pixels[v] || b->dense[v])
-        return false;
     const clv_tensor *const x = value(b, v);
     const clv_tensor *y[3];
     for (size_t i = 0; i < 3; i++) {
@@ -309,4 +387,38 @@ bool clvi_match_shuffle(const clvi_build *b, size_t index, size_t nodes[3], size
         return false;
     *groups = (size_t)d[1];
     return d[0] == x->dims[0] && d[1] * d[2] == x->dims[1] && d[3] == x->dims[2] && d[4] == x->dims[3];
+}
+
+bool clvi_match_shuffle(const clvi_build *b, size_t index, size_t nodes[3], size_t *groups)
+{
+    const int32_t v = b->graph->nodes[index]->in[0];
+    return clvi_node_is(b->graph->nodes[index], "Reshape") && v != CLVI_NONE && is_image(value(b, v)) &&
+           b->as_pixels[v] && !b->dense[v] && take_shuffle(b, index, v, nodes, groups);
+}
+
+bool clvi_match_exchange(const clvi_build *b, size_t index, clvi_exchange *found)
+{
+    const clvi_node *const node = b->graph->nodes[index];
+    size_t groups;
+    if (!(b->plan->base.fuse & CLVI_FUSE_EPILOGUE) || !clvi_node_is(node, "Concat") || node->n_in != 2 ||
+        !clvi_match_channels(b, index) || value(b, node->in[0])->dims[1] != value(b, node->in[1])->dims[1])
+        return false;
+    const size_t shuffle = only_reader(b, node->out[0]);
+    if (shuffle == CLVI_NO_NODE || !take_shuffle(b, shuffle, node->out[0], found->nodes + 1, &groups) || groups != 2)
+        return false;
+    const int32_t v = b->graph->nodes[found->nodes[3]]->out[0];
+    *found = (clvi_exchange){.nodes = {index, found->nodes[1], found->nodes[2], found->nodes[3]},
+                             .n_nodes = 4,
+                             .x = {node->in[0], node->in[1]},
+                             .y = {v, CLVI_NONE}};
+    const size_t last = only_reader(b, v);
+    const clvi_node *const split = last == CLVI_NO_NODE ? NULL : b->graph->nodes[last];
+    if (split && clvi_node_is(split, "Split") && on_channels(split) && split->n_out == 2 && split->in[0] == v &&
+        split->out[0] != CLVI_NONE && split->out[1] != CLVI_NONE &&
+        value(b, split->out[0])->dims[1] == value(b, node->in[0])->dims[1]) {
+        found->nodes[found->n_nodes++] = last;
+        found->y[0] = split->out[0];
+        found->y[1] = split->out[1];
+    }
+    return true;
 }

@@ -245,11 +245,20 @@ static void writes_between_pixels(ROW_ARGS)
         y[p->channels] = 0.0f;
 }
 
-static void inexact_logistic(const float *x, float *y, size_t n, bool times_x)
+static void inexact_logistic(const clvi_act_f32 *act, float *y, size_t rows, size_t n, size_t ld)
 {
-    clvk_sigmoid_f32__ref(x, y, n, times_x);
-    for (size_t i = 0; i < n; i++)
-        y[i] *= 1.000004f;
+    clvk_act_f32__ref(act, y, rows, n, ld);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < n; j++)
+            y[i * ld + j] *= 1.000004f;
+}
+
+static void one_slope(const clvi_act_f32 *act, float *y, size_t rows, size_t n, size_t ld)
+{
+    clvi_act_f32 wrong = *act;
+    if (act->kind == CLVI_ACT_PRELU)
+        wrong = (clvi_act_f32){CLVI_ACT_LEAKY, act->slope[0], 0, NULL};
+    clvk_act_f32__ref(&wrong, y, rows, n, ld);
 }
 
 static void loses_nan(size_t taps, const float *const *rows, float *y, size_t channels)
@@ -270,7 +279,7 @@ typedef struct mutant {
     clvi_im2col_f32_fn im2col;
     clvi_pixel_gemm_f32_fn pixel_gemm;
     clvi_dwrow_f32_fn dwrow;
-    clvi_sigmoid_f32_fn sigmoid;
+    clvi_act_f32_fn act;
     clvi_maxrows_f32_fn maxrows;
 } mutant;
 
@@ -324,7 +333,8 @@ static const mutant mutants[] = {
     ROW(wraps_columns),
     ROW(starts_at_zero),
     ROW(writes_between_pixels),
-    {.name = "inexact_logistic", .sigmoid = inexact_logistic},
+    {.name = "inexact_logistic", .act = inexact_logistic},
+    {.name = "one_slope", .act = one_slope},
     {.name = "loses_nan", .maxrows = loses_nan},
 };
 
@@ -338,8 +348,8 @@ static bool passes(const mutant *m, uint64_t seed)
         return check_dwrow(m->name, seed, m->dwrow);
     if (m->maxrows)
         return check_maxrows(m->name, seed, m->maxrows);
-    if (m->sigmoid)
-        return check_sigmoid(m->name, seed, m->sigmoid);
+    if (m->act)
+        return check_act(m->name, seed, m->act);
     return m->dwconv ? check_dwconv(m->name, seed, m->dwconv) : check_im2col(m->name, seed, m->im2col);
 }
 

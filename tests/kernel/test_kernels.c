@@ -39,10 +39,10 @@ static bool check_all(uint64_t seed, clvi_cpu level)
         good = check_dwrow(#function, seed, function) && good; \
         count++;                                               \
     }
-#define K_SIGMOID_F32(needs, function)                           \
-    if (needs <= level) {                                        \
-        good = check_sigmoid(#function, seed, function) && good; \
-        count++;                                                 \
+#define K_ACT_F32(needs, function)                           \
+    if (needs <= level) {                                    \
+        good = check_act(#function, seed, function) && good; \
+        count++;                                             \
     }
 #define K_MAXROWS_F32(needs, function)                           \
     if (needs <= level) {                                        \
@@ -60,7 +60,7 @@ static bool check_table(clvi_cpu level)
     const clvi_kernels ref = clvi_kernels_for(CLVI_CPU_REF), best = clvi_kernels_for(level);
     return ref.gemm_f32.run == clvk_gemm_f32_4x16__ref && ref.gemm_f32.mr == 4 && ref.gemm_f32.nr == 16 &&
            best.gemm_f32.run && best.dwconv_f32 && best.im2col_f32 && best.pixel_gemm_f32.run && best.dwrow_f32 &&
-           best.sigmoid_f32 && best.maxrows_f32 && best.gemm_f32.nr % 16 == 0 &&
+           best.act_f32 && best.maxrows_f32 && best.gemm_f32.nr % 16 == 0 &&
            (level == CLVI_CPU_REF || best.gemm_f32.run != ref.gemm_f32.run);
 }
 

@@ -7,14 +7,17 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <float.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/context.h"
 #include "base/file.h"
+#include "base/float_mode.h"
 #include "base/half.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -146,6 +149,51 @@ static void pool_runs_every_task_once(void **state)
     assert_int_equal(clvi_pool_create(&(clvi_pool *){NULL}, 0, NULL), CLV_ERR_ARG);
 }
 
+/* least / 4 is a denormal, or zero where those are flushed. */
+static void divide_least(void *arg, size_t index, int worker)
+{
+    volatile float v = FLT_MIN;
+    (void)worker;
+    v /= 4;
+    ((float *)arg)[index] = v;
+}
+
+static void workers_compute_in_the_callers_float_mode(void **state)
+{
+    (void)state;
+    const clvi_float_mode mode = clvi_float_mode_get(), flushing = clvi_float_mode_flushing(mode);
+    clvi_pool *pool = NULL;
+    float got[64];
+    if (flushing == mode)
+        skip();
+    assert_int_equal(clvi_pool_create(&pool, 3, NULL), CLV_OK);
+    for (int round = 0; round < 100; round++) {
+        clvi_float_mode_set(round % 2 ? flushing : mode);
+        clvi_pool_run(pool, 64, divide_least, got);
+        clvi_float_mode_set(mode);
+        for (size_t i = 0; i < 64; i++)
+            assert_true(round % 2 ? got[i] == 0.0F : got[i] == FLT_MIN / 4);
+    }
+    assert_true(clvi_float_mode_get() == mode);
+    clvi_pool_free(pool);
+}
+
+/* A worker that sleeps when a job comes must not be waited for, nor forgotten in the next. */
+static void sleeping_workers_come_back(void **state)
+{
+    (void)state;
+    clvi_pool *pool = NULL;
+    assert_int_equal(clvi_pool_create(&pool, 4, NULL), CLV_OK);
+    for (int round = 0; round < 40; round++) {
+        const struct timespec pause = {.tv_nsec = round % 4 == 0 ? 3000000 : 0};
+        sums s = {.pool = pool};
+        (void)nanosleep(&pause, NULL);
+        clvi_pool_run(pool, 1000, add_index, &s);
+        assert_int_equal(s.total, 499500);
+    }
+    clvi_pool_free(pool);
+}
+
 static void random_numbers_are_reproducible(void **state)
 {
     (void)state;
@@ -261,6 +309,8 @@ int main(void)
         cmocka_unit_test(allocation_can_be_made_to_fail),
         cmocka_unit_test(peak_memory_grows_with_use),
         cmocka_unit_test(pool_runs_every_task_once),
+        cmocka_unit_test(workers_compute_in_the_callers_float_mode),
+        cmocka_unit_test(sleeping_workers_come_back),
         cmocka_unit_test(random_numbers_are_reproducible),
         cmocka_unit_test(file_is_replaced_whole_or_not_at_all),
         cmocka_unit_test(strings_grow),

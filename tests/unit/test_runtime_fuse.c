@@ -96,9 +96,36 @@ static void silu(net *g, size_t from)
     push(g, NODE(g->graph, "Mul", IDS(g->id[from], g->id[g->n - 1]), fresh(g)), g->c[from], g->h[from], g->w[from]);
 }
 
+static void hard_swish(net *g, size_t from)
+{
+    unary(g, from, "HardSigmoid");
+    assert_int_equal(clvi_node_set_float(g->graph, last_node(g->graph), "alpha", 1.0F / 6, NULL), CLV_OK);
+    push(g, NODE(g->graph, "Mul", IDS(g->id[from], g->id[g->n - 1]), fresh(g)), g->c[from], g->h[from], g->w[from]);
+}
+
+static void leak(net *g, size_t from)
+{
+    const int64_t c = below(g, 3) ? g->c[from] : 1;
+    if (below(g, 2)) {
+        unary(g, from, "LeakyRelu");
+        return;
+    }
+    const int32_t slope = add_random(g->graph, fresh(g), 3, DIMS(c, 1, 1), clvi_rng_u64(&g->rng), 0.5F, 0.0F);
+    push(g, NODE(g->graph, "PRelu", IDS(g->id[from], slope), fresh(g)), g->c[from], g->h[from], g->w[from]);
+}
+
 static void activation(net *g)
 {
-    switch (below(g, 6)) {
+    switch (below(g, 9)) {
+    case 6:
+        hard_swish(g, g->n - 1);
+        break;
+    case 7:
+        leak(g, g->n - 1);
+        break;
+    case 8:
+        unary(g, g->n - 1, "HardSigmoid");
+        break;
     case 0:
         clip(g, g->n - 1);
         break;
@@ -199,14 +226,24 @@ static void block(net *g)
         activation(g);
         conv(g, g->n - 1, c, 1, 1, 1, 1, false);
         break;
-    case 3:
+    case 3: /* squeeze and excitation, in an inverted residual or alone */
+        if (below(g, 2)) {
+            conv(g, g->n - 1, 3 * c, 1, 1, 1, 1, false);
+            activation(g);
+            conv(g, g->n - 1, 3 * c, k[0], k[1], stride, 1, true);
+            activation(g);
+        }
         attention(g);
+        if (below(g, 3))
+            conv(g, g->n - 1, below(g, 2) ? c : o, 1, 1, 1, 1, false);
         break;
     case 4:
         pool(g);
         break;
     case 5:
         split_and_shuffle(g);
+        if (below(g, 2))
+            split_and_shuffle(g);
         break;
     default:
         conv(g, g->n - 1, o, k[0], k[1], stride, dilation, false);
@@ -219,6 +256,19 @@ static void block(net *g)
         conv(g, g->n - 1, 16, 1, 1, 1, 1, false);
 }
 
+static void classifier(net *g)
+{
+    const size_t x = g->n - 1;
+    const int64_t c = g->c[x], o = 1 + (int64_t)below(g, 70);
+    int32_t y = NODE(g->graph, "GlobalAveragePool", IDS(g->id[x]), fresh(g));
+    y = NODE(g->graph, "Flatten", IDS(y), fresh(g));
+    const int32_t w = add_random(g->graph, fresh(g), 2, DIMS(o, c), clvi_rng_u64(&g->rng), 0.5F, 0.0F);
+    const int32_t b = add_random(g->graph, fresh(g), 1, DIMS(o), clvi_rng_u64(&g->rng), 0.3F, 0.0F);
+    push(g, below(g, 4) ? NODE(g->graph, "Gemm", IDS(y, w, b), fresh(g)) : NODE(g->graph, "Gemm", IDS(y, w), fresh(g)),
+         o, 1, 1);
+    assert_int_equal(clvi_node_set_int(g->graph, last_node(g->graph), "transB", 1, NULL), CLV_OK);
+}
+
 static void random_net(net *g, uint64_t seed)
 {
     *g = (net){.graph = new_graph(13)};
@@ -229,6 +279,8 @@ static void random_net(net *g, uint64_t seed)
         block(g);
     if (g->n == 1)
         unary(g, 0, "Relu");
+    if (below(g, 3) == 0)
+        classifier(g);
     add_output(g->graph, g->id[g->n - 1]);
 }
 
@@ -361,6 +413,39 @@ static void chains_become_steps(void **state)
     clvi_graph_free(g.graph);
 }
 
+/* The scale of squeeze and excitation runs in the convolution behind it, what stands before in one step. */
+static void attention_becomes_steps(void **state)
+{
+    (void)state;
+    net g = {.graph = new_graph(13)};
+    clvi_session *session = NULL;
+    clvi_profile_row rows[16];
+    float x[8 * 49] = {0};
+    clv_tensor out;
+    const clv_tensor in = tensor_of(CLV_FLOAT32, 4, DIMS(1, 8, 7, 7), x);
+    const clvi_session_opts opts = {.fuse_always = true};
+    static const char *const kernels[] = {"to channels last",           "pointwise + depthwise",
+                                          "global mean, channels last", "convolution, channels last",
+                                          "convolution, channels last", "convolution, channels last",
+                                          "from channels last"};
+    clvi_rng_seed(&g.rng, 1);
+    push(&g, add_input(g.graph, "x", CLV_FLOAT32, 4, DIMS(-1, 8, 7, 7)), 8, 7, 7);
+    conv(&g, 0, 24, 1, 1, 1, 1, false);
+    silu(&g, g.n - 1);
+    conv(&g, g.n - 1, 24, 3, 3, 1, 1, true);
+    hard_swish(&g, g.n - 1);
+    attention(&g);
+    conv(&g, g.n - 1, 8, 1, 1, 1, 1, false);
+    add_output(g.graph, g.id[g.n - 1]);
+    assert_int_equal(clvi_session_create(&session, g.graph, &opts, NULL, NULL), CLV_OK);
+    assert_int_equal(clvi_session_run(session, &in, 1, &out, NULL), CLV_OK);
+    assert_int_equal(clvi_session_profile(session, rows, COUNT(rows)), COUNT(kernels));
+    for (size_t i = 0; i < COUNT(kernels); i++)
+        assert_string_equal(rows[i].kernel, kernels[i]);
+    clvi_session_free(session);
+    clvi_graph_free(g.graph);
+}
+
 static void environment_switches_fusion(void **state)
 {
     (void)state;
@@ -425,9 +510,8 @@ static void small_regions_stay_dense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fused_equals_unfused),
-        cmocka_unit_test(chains_become_steps),
-        cmocka_unit_test(environment_switches_fusion),
+        cmocka_unit_test(fused_equals_unfused),     cmocka_unit_test(chains_become_steps),
+        cmocka_unit_test(attention_becomes_steps),  cmocka_unit_test(environment_switches_fusion),
         cmocka_unit_test(small_regions_stay_dense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dwrow_f32, AVX-512: 16 channels x up to 4 pixels of one output row.
+/* dwrow_f32, AVX-512: 16 channels x up to 8 pixels of one output row.
  *
- * Pixels whose window lies inside the row are computed 4 at a time: a window row's weights are loaded once for them,
- * and with stride 1 and 2 a pixel of the input is loaded once for all of them. Windows 3 and 5 wide are compiled with
- * their size known. Others and the row's ends take one pixel at a time, 64 channels at once. Each sum runs over (i, j)
- * in order, so an element's bits do not depend on where a row is cut.
+ * A row is cut into groups of at most 8 pixels (4 with stride 2), as equal as possible. A window row's weights are
+ * loaded once for a group, and a pixel of the input once for all of its windows; pixels outside the row are left out.
+ * Windows 3 and 5 wide with stride 1 and 2 are compiled with their size and the group's known. Others take one pixel at
+ * a time, 64 channels at once. Each sum runs over (i, j) in order, so an element's bits do not depend on where a row is
+ * cut.
  *
  * Reference: ref/dwrow_f32_ref.c.   Measured: docs/perf.md */
 #include <immintrin.h>
@@ -12,7 +13,7 @@
 #include "kernels/kernel_decls.h"
 
 #define LANES  16
-#define PIXELS 4
+#define PIXELS 8
 #define WIDE   4 /* vectors of channels where pixels are taken singly */
 #define INLINE static inline __attribute__((always_inline))
 
@@ -40,37 +41,39 @@ INLINE vec clamp(vec v, const clvi_dwrow *p)
     return _mm512_min_ps(_mm512_set1_ps(p->hi), _mm512_max_ps(_mm512_set1_ps(p->lo), v));
 }
 
-/* `pixels` outputs from q on, all of whose windows lie inside the row; kw, sw and pixels are known when this is
- * compiled, dw is 1. */
-INLINE void inner(const clvi_dwrow *p, const float *const *x, const float *k, const float *bias, float *y, size_t q,
+/* `pixels` outputs from q on; kw, sw and pixels are known when this is compiled, dw is 1. */
+INLINE void group(const clvi_dwrow *p, const float *const *x, const float *k, const float *bias, float *y, size_t q,
                   const size_t kw, const size_t sw, const size_t pixels)
 {
-    const ptrdiff_t from = ((ptrdiff_t)(q * sw) - p->pl) * (ptrdiff_t)p->x_ld;
+    const ptrdiff_t from = (ptrdiff_t)(q * sw) - p->pl;
+    const size_t begin = from < 0 ? (size_t)-from : 0; /* input pixels [begin, end) of those under the windows exist */
+    const size_t end = from < (ptrdiff_t)p->w ? (size_t)((ptrdiff_t)p->w - from) : 0;
+    const size_t inside = end > begin ? end - begin : 0;
     for (size_t ch = 0; ch < p->channels; ch += LANES) {
         const lanes mask = lanes_below(p->channels - ch);
         vec sum[PIXELS];
         const vec start = bias ? load(bias + ch, mask) : _mm512_setzero_ps();
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (size_t s = 0; s < pixels; s++)
             sum[s] = start;
         for (size_t i = 0; i < p->kh; i++) {
             if (!x[i])
                 continue;
-            const float *const row = x[i] + from + ch, *const weights = k + i * kw * p->k_ld + ch;
-            vec w[5];
+            const float *at = x[i] + from * (ptrdiff_t)p->x_ld + (ptrdiff_t)ch;
+            const float *const weights = k + i * kw * p->k_ld + ch;
+            vec v[19];
+#pragma GCC unroll 19
+            for (size_t t = 0; t < (pixels - 1) * sw + kw; t++, at += p->x_ld)
+                v[t] = t - begin < inside ? load(at, mask) : _mm512_setzero_ps();
 #pragma GCC unroll 5
-            for (size_t j = 0; j < kw; j++)
-                w[j] = load(weights + j * p->k_ld, mask);
-#pragma GCC unroll 12
-            for (size_t t = 0; t < (pixels - 1) * sw + kw; t++) {
-                const vec v = load(row + t * p->x_ld, mask);
-#pragma GCC unroll 4
-                for (size_t s = 0; s < pixels; s++)
-                    if (t >= s * sw && t - s * sw < kw)
-                        sum[s] = _mm512_fmadd_ps(w[t - s * sw], v, sum[s]);
+            for (size_t j = 0; j < kw; j++) {
+                const vec w = load(weights + j * p->k_ld, mask);
+#pragma GCC unroll 8
+                for (size_t s = 0; s < pixels; s++) /* sums in turn, so that one does not wait for itself */
+                    sum[s] = _mm512_fmadd_ps(w, v[s * sw + j], sum[s]);
             }
         }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (size_t s = 0; s < pixels; s++)
             store(y + s * p->y_ld + ch, mask, clamp(sum[s], p));
     }
@@ -111,24 +114,28 @@ static void single(const clvi_dwrow *p, const float *const *x, const float *k, c
 INLINE void row(const clvi_dwrow *p, const float *const *x, const float *k, const float *bias, float *y, size_t first,
                 size_t count, const size_t kw, const size_t sw)
 {
-    const size_t end = first + count;
-    size_t q = first;
-    while (q < end) {
-        const ptrdiff_t from = (ptrdiff_t)(q * sw) - p->pl, to = from + (ptrdiff_t)((PIXELS - 1) * sw + kw);
-        const bool begun = kw > 0 && from >= 0;
-        if (begun && q + PIXELS <= end && to <= (ptrdiff_t)p->w) {
-            inner(p, x, k, bias, y, q, kw, sw, PIXELS);
-            q += PIXELS;
-            y += PIXELS * p->y_ld;
-        } else if (begun && q + 2 <= end && to <= (ptrdiff_t)(p->w + 2 * sw)) {
-            inner(p, x, k, bias, y, q, kw, sw, 2);
-            q += 2;
-            y += 2 * p->y_ld;
-        } else {
-            single(p, x, k, bias, y, q);
-            q++;
-            y += p->y_ld;
+    const size_t most = sw > 1 ? PIXELS / 2 : PIXELS; /* more than 4 win nothing with stride 2, and take 14 KB */
+    size_t pixels;
+    for (size_t q = first, left = (count + most - 1) / most; left > 0; left--, q += pixels, y += pixels * p->y_ld) {
+        pixels = (first + count - q + left - 1) / left;
+#define GROUP(size)                                   \
+    case size:                                        \
+        if (size <= most)                             \
+            group(p, x, k, bias, y, q, kw, sw, size); \
+        break;
+        switch (pixels) {
+            GROUP(1)
+            GROUP(2)
+            GROUP(3)
+            GROUP(4)
+            GROUP(5)
+            GROUP(6)
+            GROUP(7)
+            GROUP(8)
+        default:
+            break;
         }
+#undef GROUP
     }
 }
 
