@@ -281,8 +281,8 @@ static int run(const verb *v, int argc, char **argv)
          OPTION_TEXT, &args.calibration},
         {0, "budget", "WHAT=AMOUNT",
          "search form and size of each convolution: macs=30%, params=25% or bytes=0.25x\nof the whole network, or "
-         "macs=12.5M, params=100k; latency=50% or latency=12ms: median time\n(p50) of one image in this runtime, as "
-         "measured here, with --threads",
+         "macs=12.5M, params=100k; latency=50% or latency=12ms: median time\n(p50; 12ms@p90 for another percentile) of "
+         "one image in this runtime, as measured\nhere, with --threads",
          OPTION_TEXT, &o->budget},
         {0, "max-drop", "POINTS",
          "in the place of --budget: the fewest MACs at which top-1 on --eval drops by\nno more than this; without "

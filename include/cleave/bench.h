@@ -44,6 +44,17 @@ CLV_API clv_bench_opts clv_bench_opts_default(void);
 CLV_API clv_status clv_bench(const clv_model *model, const clv_bench_opts *opts, clv_context *context,
                              clv_report *report, clv_error *err);
 
+/* How a network would be run, without timing it: the steps in order with their kernels, the nodes that run in each,
+ * shapes and multiply-adds, and where every activation lives from when to when.
+ *
+ * opts    borrowed, may be NULL; its shapes and batch alone are looked at
+ * report  borrowed; gets "model", "memory", the table "steps" and the table "buffers": one row for each piece of the
+ * block of activations with its offset, size, values, and the first and last step of its life (0: before the first)
+ *
+ * Errors of clv_bench. Per object. */
+CLV_API clv_status clv_plan(const clv_model *model, const clv_bench_opts *opts, clv_context *context,
+                            clv_report *report, clv_error *err);
+
 typedef struct clv_against_opts {
     const char *path;    /* required, borrowed: the file that `model` was read from; the others read it themselves */
     const char *engines; /* required, borrowed: "onnxruntime,openvino,ncnn,mnn", any of them */

@@ -22,8 +22,9 @@ typedef struct clv_compress_opts {
     const char *form;
     const char *budget; /* NULL: `multiplier` everywhere. "macs=30%", "params=25%", "bytes=0.25x" of the whole network,
                            or "macs=12.5M", "params=100k": form and size are searched for each convolution.
-                           "latency=50%", "latency=12ms": of the median time for one image in this runtime, on this
-                           machine, with the context's threads, which are measured; the network is measured whole too */
+                           "latency=50%", "latency=12ms", "latency=12ms@p90": of the median (or that percentile of the)
+                           time for one image in this runtime, on this machine, with the context's threads, which are
+                           measured; the network is measured whole too */
     bool never_slower;  /* with a budget that is no latency: take a form only where it is measured to be faster; with
                            latency that is always so */
     const char *method; /* depthwise: "svd", "gsvd", "inter-channel" (the paper), "sweeps", "joint" (default; NULL) */

@@ -3,6 +3,7 @@
 
 #include "api/model.h"
 #include "measure/bench.h"
+#include "measure/plan_report.h"
 #include "report/report.h"
 
 clv_bench_opts clv_bench_opts_default(void)
@@ -20,6 +21,14 @@ clv_status clv_bench(const clv_model *model, const clv_bench_opts *opts, clv_con
 {
     const clv_bench_opts defaults = clv_bench_opts_default();
     TRY(clvi_bench(model->graph, opts ? opts : &defaults, context, clvi_report_root(report), err));
+    return clvi_report_check(report, err);
+}
+
+clv_status clv_plan(const clv_model *model, const clv_bench_opts *opts, clv_context *context, clv_report *report,
+                    clv_error *err)
+{
+    const clv_bench_opts defaults = clv_bench_opts_default();
+    TRY(clvi_plan_report(model->graph, opts ? opts : &defaults, context, clvi_report_root(report), err));
     return clvi_report_check(report, err);
 }
 

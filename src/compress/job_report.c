@@ -81,6 +81,7 @@ static clv_status time_result(clvi_job *j, clv_error *err)
     const double start = clvi_now();
     if (!timed(j) || j->opts.dry_run)
         return CLV_OK;
+    j->latency.percent = j->budget.percent;
     TRY(clvi_latency_measure(&j->latency, j->original, j->graph, &j->calibration.input, j->context, err));
     j->timing_seconds = clvi_now() - start;
     return CLV_OK;

@@ -18,7 +18,8 @@
 clvi_latency_figures clvi_latency_unknown(void)
 {
     const double nan = (double)NAN;
-    return (clvi_latency_figures){.before = nan, .target = nan, .predicted = nan, .planned = nan, .after = nan};
+    return (clvi_latency_figures){
+        .before = nan, .target = nan, .predicted = nan, .planned = nan, .after = nan, .percent = 50};
 }
 
 /* --- whole networks --------------------------------------------------------------------------------------------- */
@@ -51,7 +52,7 @@ clv_status clvi_latency_measure(clvi_latency_figures *figures, const clvi_graph 
     if (st == CLV_OK)
         st = warm(&a, err);
     if (st == CLV_OK)
-        st = clvi_pair_measure(&pair, &a, &b, PAIR_ROUNDS, PAIR_BLOCK, err);
+        st = clvi_pair_measure(&pair, &a, &b, PAIR_ROUNDS, PAIR_BLOCK, figures->percent, err);
     if (st == CLV_OK) {
         figures->before = pair.a;
         figures->after = pair.ratio * pair.a;
@@ -75,7 +76,7 @@ typedef struct hunt {
     double best_seconds;       /* of `best`, measured; NAN: none yet */
 } hunt;
 
-/* Least times of steps, in the unit of whole runs: what a median run takes more than the sum of the least is assumed to
+/* Least times of steps, in the unit of whole runs: what a whole run takes more than the sum of the least is assumed to
  * be the same share of every step. */
 static clv_status set_costs(hunt *h, clv_error *err)
 {
@@ -119,7 +120,7 @@ static clv_status measure_choice(double *seconds, hunt *h, clv_error *err)
     TRY(clvi_trial_create(&trial, t->original, t->sites, h->as, t->chains, t->context, err));
     clv_status st = open_job(&job, trial.graph, t->input, t->context, err);
     if (st == CLV_OK)
-        st = clvi_pair_measure(&pair, &h->original, &job, PAIR_ROUNDS, PAIR_BLOCK, err);
+        st = clvi_pair_measure(&pair, &h->original, &job, PAIR_ROUNDS, PAIR_BLOCK, h->budget->percent, err);
     if (st == CLV_OK)
         *seconds = h->budget->relative ? pair.ratio * h->before : pair.b;
     clvi_bench_job_free(&job);
@@ -225,8 +226,9 @@ static clv_status open_hunt(hunt *h, clvi_latency_figures *f, clv_error *err)
     TRY(open_job(&h->original, h->task->original, h->task->input, h->task->context, err));
     TRY(warm(&h->original, err));
     TRY(clvi_latency_model_create(&h->model, h->task, err));
-    TRY(clvi_pair_measure(&pair, &h->original, &h->original, PAIR_ROUNDS, PAIR_BLOCK, err));
+    TRY(clvi_pair_measure(&pair, &h->original, &h->original, PAIR_ROUNDS, PAIR_BLOCK, h->budget->percent, err));
     f->before = h->before = pair.a;
+    f->percent = h->budget->percent;
     f->target = h->target = h->budget->relative ? h->budget->amount * h->before : h->budget->amount;
     f->measured = (int64_t)h->model.measured;
     f->cached = (int64_t)h->model.cached;
@@ -273,6 +275,7 @@ static void report_ms(clvi_item *item, const char *key, double seconds)
 void clvi_report_latency(const clvi_latency_figures *f, const clv_context *context, clvi_item *item)
 {
     clvi_report_int(item, "threads", clv_context_threads(context));
+    clvi_report_real(item, "percentile", f->percent, 0);
     report_ms(item, "before_ms", f->before);
     report_ms(item, "target_ms", f->target);
     report_ms(item, "predicted_ms", f->predicted);

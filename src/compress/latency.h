@@ -7,13 +7,14 @@
 #include "compress/plan.h"
 #include "report/report.h"
 
-/* Seconds for one image, medians; NAN: not known. */
+/* Seconds for one image; NAN: not known. */
 typedef struct clvi_latency_figures {
     double before;            /* the original */
     double target;            /* the budget */
     double predicted;         /* the sum of measured steps of what the first search chose */
     double planned;           /* what was chosen in the end, with made-up weights */
     double after;             /* the result */
+    double percent;           /* which percentile of runs all these are */
     int64_t rounds;           /* networks measured whole until the search met the budget */
     int64_t measured, cached; /* steps (kind of convolution, form, size) timed in this run, and known before */
 } clvi_latency_figures;

@@ -8,6 +8,24 @@
 #include "base/mem.h"
 #include "search/choice.h"
 
+/* "@p90" behind an amount of time. */
+static bool parse_percentile(clvi_budget *out, const char *text)
+{
+    char *end;
+    out->percent = 50;
+    if (!*text)
+        return true;
+    if (out->kind != CLVI_COST_LATENCY || strncmp(text, "@p", 2) != 0 || text[2] < '0' || text[2] > '9')
+        return false;
+    out->percent = strtod(text + 2, &end);
+    return !*end && out->percent >= 1 && out->percent <= 99;
+}
+
+static bool starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
 /* The number behind "name=": a share, or with a unit. */
 static bool parse_amount(clvi_budget *out, const char *text)
 {
@@ -21,13 +39,14 @@ static bool parse_amount(clvi_budget *out, const char *text)
     const double amount = strtod(text, &end);
     if (end == text || !(amount > 0) || !isfinite(amount))
         return false;
-    if (strcmp(end, "%") == 0 || strcmp(end, "x") == 0) {
+    if (*end == '%' || *end == 'x') {
         out->relative = true;
         out->amount = *end == '%' ? amount / 100 : amount;
-        return out->amount <= 1;
+        return out->amount <= 1 && parse_percentile(out, end + 1);
     }
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-        if (strcmp(end, units[i].name) == 0 && units[i].latency == (out->kind == CLVI_COST_LATENCY)) {
+        if (units[i].latency == (out->kind == CLVI_COST_LATENCY) && starts_with(end, units[i].name) &&
+            parse_percentile(out, end + strlen(units[i].name))) {
             out->relative = false;
             out->amount = amount * units[i].factor;
             return true;
@@ -47,7 +66,7 @@ clv_status clvi_budget_parse(clvi_budget *out, const char *text, clv_error *err)
     }
     return FAIL(err, CLV_ERR_ARG,
                 "budget \"%s\": expected macs=, params=, bytes= or latency= with a share such as 30%% or 0.3x, or a "
-                "number such as 12.5M, for latency a time such as 12ms",
+                "number such as 12.5M, for latency a time such as 12ms, or 12ms@p90",
                 text);
 }
 

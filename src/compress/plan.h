@@ -8,11 +8,12 @@
 #include "search/cost.h"
 
 /* "macs=30%", "params=25%", "bytes=0.25x", "latency=50%": of what the whole network has; "macs=12.5M", "params=100k",
- * "latency=12ms": absolute. */
+ * "latency=12ms", "latency=12ms@p90": absolute. */
 typedef struct clvi_budget {
     clvi_cost kind;
-    double amount; /* latency: seconds */
-    bool relative; /* amount is a share in (0, 1] */
+    double amount;  /* latency: seconds */
+    bool relative;  /* amount is a share in (0, 1] */
+    double percent; /* latency: the percentile of runs, 50 unless "@p" says another */
 } clvi_budget;
 
 /* What everything costs. */

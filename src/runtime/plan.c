@@ -78,6 +78,7 @@ static clv_status prepare_steps(clvi_plan *plan, clv_error *err)
         if (step->pixel && step->pixel->kind->work)
             work = clvi_max_size(work, step->pixel->kind->work(step->pixel));
     }
+    plan->work_bytes = work;
     if (work == 0)
         return CLV_OK;
     TRY(clvi_plan_block(&plan->work, work, "scratch", err));

@@ -48,8 +48,16 @@ typedef struct clvi_plan {
     size_t n_steps;
     void **returned; /* [n_fetch] where a fetch is converted to its declared type; NULL: handed out as it is */
     void *block, *work;
-    size_t block_bytes;
+    size_t block_bytes, work_bytes;
+    struct clvi_interval
+        *buffers; /* [n_buffers] pieces of the block; several slots share one where a step works in place */
+    size_t n_buffers;
+    int32_t
+        *buffer; /* [2 * n_values] of each slot, an index into buffers; CLVI_NONE: constants, inputs where they are */
 } clvi_plan;
+
+/* The plan of a session that ran last; NULL before the first run. Views. */
+const clvi_plan *clvi_session_plan(const clvi_session *session);
 
 /* Gives *out (clvi_plan_free). inputs: as clvi_session_run, checked; data ignored. Takes time: packs weights. */
 clv_status clvi_plan_create(clvi_plan **out, const clvi_plan_base *base, const clv_tensor *inputs, clv_error *err);

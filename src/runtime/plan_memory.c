@@ -145,6 +145,9 @@ clv_status clvi_plan_memory(clvi_plan *plan, clv_error *err)
     for (size_t v = 0; v < slots; v++)
         p.buffer[v] = CLVI_NONE;
     TRY(place_all(&p, err));
+    plan->buffers = p.items;
+    plan->n_buffers = p.n_items;
+    plan->buffer = p.buffer;
     for (size_t v = 0; v < slots; v++)
         if (p.buffer[v] != CLVI_NONE)
             clvi_plan_slot(plan, (int32_t)v)->data = address(&p, p.buffer[v]);

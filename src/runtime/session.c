@@ -257,6 +257,11 @@ double clvi_session_node_seconds(const clvi_session *session, size_t node)
     return session->node_seconds && node < session->base.graph->n_nodes ? session->node_seconds[node] : 0;
 }
 
+const clvi_plan *clvi_session_plan(const clvi_session *session)
+{
+    return session->plans[0];
+}
+
 size_t clvi_session_profile(const clvi_session *session, clvi_profile_row *rows, size_t max)
 {
     const clvi_plan *const plan = session->plans[0];

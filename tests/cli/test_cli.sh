@@ -25,7 +25,7 @@ expect 0 "$cleave" --version
 expect 2 "$cleave" compres
 says err 'did you mean "compress"'
 expect 2 "$cleave" help nonsense
-for verb in inspect compress heal frontier stats eval run diff synth new bench; do
+for verb in inspect compress heal frontier stats eval run diff synth new bench plan; do
     expect 0 "$cleave" "$verb" --help
     says out "usage: cleave $verb"
     says out "examples:"
@@ -189,6 +189,15 @@ expect 5 "$cleave" diff net.onnx small.onnx --images images.bin --tolerance 1e-6
 expect 0 "$cleave" diff net.onnx small.onnx --images images.bin --tolerance 1e6
 expect 0 "$cleave" diff two.onnx two.onnx --input left=left.npy --input right=right.npy
 expect 2 "$cleave" diff net.onnx two.onnx --images images.bin --preprocess cifar10
+
+# --- plan
+expect 0 "$cleave" plan net.onnx --json plan.json
+says out "block of activations"
+says out "live_bytes"
+expect 0 "$fixture" json plan.json
+expect 2 "$cleave" plan
+expect 2 "$cleave" plan net.onnx --input-shape nobody=1,3,8,8
+expect 1 "$cleave" plan missing.onnx
 
 # --- synth
 expect 0 "$cleave" synth --out 6 --in 5 --kernel 3 --max-multiplier 2 --samples 512 -o synth.svg --json synth.json

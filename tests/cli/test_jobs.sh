@@ -119,6 +119,26 @@ expect 0 grep -q '"frontier"' drop.json
 expect 2 "${compress[@]}" -o x.onnx --max-drop 1
 expect 2 "${compress[@]}" -o x.onnx --max-drop 1 --budget macs=50% --eval "builtin:shapes?n=50&seed=2"
 
+# --- budgets of time: what is asked for here does not depend on how fast this machine is
+export XDG_CACHE_HOME=$work/cache
+expect 4 "${compress[@]}" -o x.onnx --budget latency=0.001us --threads 1
+says err "nearest point"
+says err "with 1 thread"
+no_file x.onnx
+expect 0 test -s cache/cleave/times.clvtimes
+printf 'damaged' >cache/cleave/times.clvtimes
+expect 0 "${compress[@]}" --budget latency=100s --dry-run --threads 1 --json fast.json
+says err "measured again"
+says out "before_ms"
+says out "faster"
+expect 0 grep -q '"planned_ms"' fast.json
+expect 0 "$cleave" frontier net.onnx --calibration "$images" --preprocess cifar10 --samples 512 \
+    --budgets latency=100s,0.001us --threads 1 --eval "builtin:shapes?n=50&seed=2" --json frontier.json
+says out "latency_ms"
+says out "cannot be reached"
+expect 2 "${compress[@]}" -o x.onnx --budget latency=12
+says err "12ms"
+
 # --- little memory: activations go to a file, the result stays
 expect 0 "${compress[@]}" -o roomy.onnx --form bottleneck
 expect 0 "${compress[@]}" -o tight.onnx --form bottleneck --max-memory 64

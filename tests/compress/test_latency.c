@@ -267,15 +267,20 @@ static void budgets_of_time_are_read(void **state)
         const char *text;
         double amount;
         bool relative;
-    } good[] = {{"latency=0.5x", 0.5, true},      {"latency=40%", 0.4, true},   {"latency=12ms", 0.012, false},
-                {"latency=250us", 2.5e-4, false}, {"latency=1.5s", 1.5, false}, {"latency=1x", 1, true}};
-    static const char *const bad[] = {"latency=12", "latency=12M", "latency=0ms",  "latency=2x",   "latency=101%",
-                                      "latency=ms", "macs=12ms",   "latency=-1ms", "latency=0.5xx"};
+    } good[] = {{"latency=0.5x", 0.5, true},       {"latency=40%", 0.4, true},    {"latency=12ms", 0.012, false},
+                {"latency=250us", 2.5e-4, false},  {"latency=1.5s", 1.5, false},  {"latency=1x", 1, true},
+                {"latency=3ms@p90", 0.003, false}, {"latency=30%@p99", 0.3, true}};
+    static const char *const bad[] = {"latency=12",     "latency=12M",   "latency=0ms",      "latency=2x",
+                                      "latency=101%",   "latency=ms",    "macs=12ms",        "latency=-1ms",
+                                      "latency=0.5xx",  "latency=3ms@p", "latency=3ms@p0",   "latency=3ms@p100",
+                                      "latency=3ms@90", "macs=30%@p90",  "latency=3ms@p90x", "latency=3@p90"};
     clvi_budget b;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         OK(clvi_budget_parse(&b, good[i].text, &err));
         assert_true(b.kind == CLVI_COST_LATENCY && b.relative == good[i].relative &&
                     fabs(b.amount - good[i].amount) < 1e-12);
+        const char *at = strchr(good[i].text, '@');
+        assert_true(b.percent == (at ? strtod(at + 2, NULL) : 50));
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(clvi_budget_parse(&b, bad[i], &err), CLV_ERR_ARG);
@@ -321,7 +326,7 @@ static void forms_that_are_slower_are_not_taken(void **state)
     for (size_t i = 1; i < sites.n; i++) {
         const double *item = costs.item + i * CLVI_CANDIDATES_MAX;
         assert_true(isfinite(item[0]));
-        quick += isfinite(item[1]);
+        quick += isfinite(item[1]) ? 1 : 0;
         assert_true(isinf(item[2]));
     }
     assert_true(quick > sites.n / 2);
