@@ -14,7 +14,7 @@
 #include "base/float_mode.h"
 #include "base/mem.h"
 
-#define SPINS     3000 /* pauses: of 40 to 140 cycles each */
+#define SPINS     3000              /* pauses: of 40 to 140 cycles each */
 #define MOST      ((size_t)1 << 31) /* tasks of a job */
 #define CLOSED    ((uint64_t)1 << 31)
 #define INSIDE    (CLOSED - 1)

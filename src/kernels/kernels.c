@@ -29,7 +29,7 @@ clvi_kernels clvi_kernels_for(clvi_cpu level)
     if (allowed(row, level))       \
         t.dwrow_f32 = function;
 #define K_ACT_F32(row, function) \
-    if (allowed(row, level))         \
+    if (allowed(row, level))     \
         t.act_f32 = function;
 #define K_MAXROWS_F32(row, function) \
     if (allowed(row, level))         \
