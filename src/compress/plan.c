@@ -86,14 +86,15 @@ static double weight_of(const clvi_candidates *lists, const clvi_sites *sites, s
     return lists[index].n > 0 && sites->site[index].sum != CLVI_NONE ? sqrt(lists[index].share) : 1;
 }
 
-/* By what the candidate does to the outputs, where that was measured. */
+/* The geometric mean of what the rule says and of the harm to the outputs, where that was measured: the rule knows no
+ * layer but its own block, the measurement not that a layer repairs what those before it have lost. */
 static double loss_of(const clvi_candidate *c, const clvi_candidates *list, double weight)
 {
     if (!c->form)
         return 0;
-    return clvi_loss_of_error(c->harm > 0       ? c->harm
-                              : list->power > 0 ? list->scale * pow(fmax(c->error, 0), list->power)
-                                                : weight * c->error);
+    const double rule = weight * fmax(c->error, 0);
+    const double harm = c->harm > 0 ? c->harm : list->scale * pow(fmax(c->error, 0), list->power);
+    return clvi_loss_of_error(c->harm > 0 || list->power > 0 ? sqrt(rule * harm) : rule);
 }
 
 double clvi_plan_loss(const size_t *chosen, const clvi_candidates *lists, const clvi_sites *sites)
