@@ -101,7 +101,8 @@ static clv_status open_session(walk *w, const clvi_graph *graph, clv_error *err)
     w->inputs = clvi_calloc(w->n_inputs, sizeof *w->inputs);
     if (!w->fetch || !w->values || !w->inputs)
         return FAIL(err, CLV_ERR_NOMEM, "%zu activations", n);
-    memcpy(w->fetch, w->visit->fetch, own * sizeof *w->fetch);
+    if (own)
+        memcpy(w->fetch, w->visit->fetch, own * sizeof *w->fetch);
     if (w->next.n_cut)
         memcpy(w->fetch + own, w->next.cut, w->next.n_cut * sizeof *w->fetch);
     TRY(clvi_graph_extract(&w->part, graph, w->front->cut, w->front->n_cut, w->fetch, n, err));

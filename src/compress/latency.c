@@ -161,13 +161,12 @@ static clv_status search_once(double *seconds, bool *cheapest, bool *again, hunt
     }
     if (*again)
         return CLV_OK;
-    if (round == 0)
-        f->predicted = cost_of(h, h->now);
     f->rounds++;
     TRY(measure_choice(seconds, h, err));
     if (distance(h, *seconds) < distance(h, h->best_seconds)) {
         h->best_seconds = *seconds;
         memcpy(h->best, h->now, bytes);
+        f->predicted = cost_of(h, h->now);
     }
     return CLV_OK;
 }

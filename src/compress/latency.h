@@ -11,8 +11,8 @@
 typedef struct clvi_latency_figures {
     double before;            /* the original */
     double target;            /* the budget */
-    double predicted;         /* the sum of measured steps of what the first search chose */
-    double planned;           /* what was chosen in the end, with made-up weights */
+    double planned;           /* what was chosen in the end, measured whole, with made-up weights */
+    double predicted;         /* of that, the sum of its steps as they were measured in other networks */
     double after;             /* the result */
     double percent;           /* which percentile of runs all these are */
     int64_t rounds;           /* networks measured whole until the search met the budget */
