@@ -40,10 +40,12 @@ typedef struct clvi_step {
 /* Lives in one arena, shapes.arena, with the activation block and the scratch beside it. */
 typedef struct clvi_plan {
     clvi_plan_base base;
-    clvi_shapes shapes; /* data of every value: constants and activations are set, inputs at each run */
-    clv_tensor *pixels; /* [n_values] the channels-last form, [n, h, w, c]; rank -1: none */
-    clv_tensor *inputs; /* [n_inputs] the shapes and types it was made for; rank -1: not wanted */
-    void **staged;      /* [n_inputs] where a wanted input is copied to, as float32; NULL: used where it is */
+    clvi_shapes shapes;  /* data of every value: constants and activations are set, inputs at each run */
+    clv_tensor *pixels;  /* [n_values] the channels-last form, [n, h, w, c]; rank -1: none */
+    clv_tensor *inputs;  /* [n_inputs] the shapes and types it was made for; rank -1: not wanted */
+    void **staged;       /* [n_inputs] where a wanted input is copied to, as float32; NULL: used where it is */
+    int32_t *whole;      /* [slots] what a slot's pixels are a range of channels of, or CLVI_NONE */
+    size_t *whole_bytes; /* [slots] where that range begins in a pixel */
     clvi_step *steps;
     size_t n_steps;
     void **returned; /* [n_fetch] where a fetch is converted to its declared type; NULL: handed out as it is */

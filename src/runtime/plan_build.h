@@ -42,6 +42,9 @@ bool clvi_match_conv(const clvi_build *b, size_t node, clvi_chain *chain);
  * convolution alone? */
 bool clvi_match_scaled(const clvi_build *b, size_t node, clvi_chain *chain);
 
+/* The pixel step that writes this slot alone and with any stride between pixels; NULL: none does. */
+clvi_step *clvi_step_into(const clvi_build *b, int32_t slot);
+
 /* Images of one pixel: dense form and pixels are the same memory. */
 bool clvi_is_flat(const clv_tensor *t);
 
@@ -54,6 +57,9 @@ bool clvi_match_channels(const clvi_build *b, size_t node);
 /* Reshape, Transpose, Reshape that shuffle the channels of an image that exists as pixels: the other two nodes, and the
  * number of groups. */
 bool clvi_match_shuffle(const clvi_build *b, size_t node, size_t nodes[3], size_t *groups);
+
+/* Concat along the channels whose operands are made by pixel steps, for it alone: they can write into the result. */
+bool clvi_match_concat(const clvi_build *b, size_t node);
 
 /* Concat of two halves of the channels that exist as pixels, a shuffle of it in two groups and, where nothing else
  * needs the whole, a split in halves: what the step writes. */
@@ -76,6 +82,7 @@ clv_status clvi_emit_node(clvi_build *b, size_t node, bool on_pixels, clv_error 
 clv_status clvi_emit_channels(clvi_build *b, size_t node, clv_error *err);
 clv_status clvi_emit_shuffle(clvi_build *b, const size_t nodes[3], size_t groups, clv_error *err);
 clv_status clvi_emit_exchange(clvi_build *b, const clvi_exchange *found, clv_error *err);
+clv_status clvi_emit_concat(clvi_build *b, size_t node, clv_error *err); /* no step: changes those that write */
 clv_status clvi_emit_chain(clvi_build *b, const clvi_chain *chain, clv_error *err);
 clv_status clvi_emit_gemm(clvi_build *b, size_t node, const clvi_conv_shape *s, clv_error *err);
 clv_status clvi_emit_pool(clvi_build *b, size_t node, const clvi_pool_shape *window, clv_error *err); /* NULL: mean */

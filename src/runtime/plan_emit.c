@@ -218,6 +218,25 @@ static clv_status list_nodes(const clvi_build *b, clvi_step *step, const size_t 
     return CLV_OK;
 }
 
+clv_status clvi_emit_concat(clvi_build *b, size_t index, clv_error *err)
+{
+    const clvi_node *const node = b->graph->nodes[index];
+    const int32_t y = node->out[0];
+    size_t channel = 0;
+    (void)err;
+    (void)pixels_of(b, y);
+    for (size_t i = 0; i < node->n_in; i++) {
+        const int32_t slot = pixel_slot(b, node->in[i]);
+        clvi_step *const step = clvi_step_into(b, slot);
+        b->plan->whole[slot] = pixel_slot(b, y);
+        b->plan->whole_bytes[slot] = channel * sizeof(float);
+        step->pixel->y.ld = (size_t)value(b, y)->dims[1];
+        channel += step->pixel->y.c;
+    }
+    made(b, y, true);
+    return CLV_OK;
+}
+
 clv_status clvi_emit_shuffle(clvi_build *b, const size_t nodes[3], size_t groups, clv_error *err)
 {
     clvi_step *const step = new_pixel_step(b, nodes[0], &clvi_pixel_shuffle);

@@ -365,6 +365,36 @@ bool clvi_match_channels(const clvi_build *b, size_t index)
     return pixels > 0;
 }
 
+clvi_step *clvi_step_into(const clvi_build *b, int32_t slot)
+{
+    static const clvi_pixel_kind *const kinds[] = {&clvi_pixel_convolution, &clvi_pixel_depthwise,
+                                                   &clvi_pixel_separable,   &clvi_pixel_inverted,
+                                                   &clvi_pixel_expanded,    &clvi_pixel_pool};
+    for (size_t s = b->plan->n_steps; s-- > 0;) {
+        clvi_step *const step = &b->plan->steps[s];
+        if (step->n_writes != 1 || step->writes[0] != slot)
+            continue;
+        for (size_t i = 0; i < sizeof kinds / sizeof *kinds && step->pixel; i++)
+            if (step->pixel->kind == kinds[i])
+                return step;
+        return NULL;
+    }
+    return NULL;
+}
+
+bool clvi_match_concat(const clvi_build *b, size_t index)
+{
+    const clvi_node *const node = b->graph->nodes[index];
+    if (!(b->plan->base.fuse & CLVI_FUSE_EPILOGUE) || !clvi_node_is(node, "Concat") || !clvi_match_channels(b, index))
+        return false;
+    for (size_t i = 0; i < node->n_in; i++) {
+        const int32_t v = node->in[i], slot = (int32_t)b->graph->n_values + v;
+        if (b->uses[v] != 1 || b->dense[v] || b->plan->whole[slot] != CLVI_NONE || !clvi_step_into(b, slot))
+            return false;
+    }
+    return true;
+}
+
 /* Reshape, Transpose, Reshape from node `index`, which reads v: a shuffle of its channels? */
 static bool take_shuffle(const clvi_build *b, size_t index, int32_t v, size_t nodes[3], size_t *groups)
 {

@@ -63,6 +63,8 @@ static int32_t takes_over(const placement *p, size_t s)
         step->reads[from] == CLVI_NONE || (step->op && !step->op->in_place))
         return CLVI_NONE;
     const int32_t slot = step->reads[from];
+    if (p->plan->whole[step->writes[0]] != CLVI_NONE)
+        return CLVI_NONE; /* its place is given */
     for (size_t i = 0; i < step->n_reads; i++)
         reads += step->reads[i] == slot;
     const bool fits = reads == 1 && p->buffer[slot] != CLVI_NONE && p->last[slot] == s + 1 &&
@@ -70,6 +72,20 @@ static int32_t takes_over(const placement *p, size_t s)
                       clvi_tensor_bytes(clvi_plan_slot(p->plan, step->writes[0]), &out_bytes) &&
                       in_bytes == out_bytes && (!step->op || step->op->in_place(&step->call));
     return fits ? slot : CLVI_NONE;
+}
+
+/* The first part that is written brings the whole into being; all of them stay until its last use. */
+static void place_part(placement *p, int32_t slot, size_t s)
+{
+    const int32_t whole = p->plan->whole[slot];
+    size_t bytes;
+    if (!clvi_tensor_bytes(clvi_plan_slot(p->plan, whole), &bytes))
+        return;
+    if (p->buffer[whole] == CLVI_NONE)
+        p->buffer[whole] = add_item(p, bytes, s + 1, p->last[whole]);
+    clvi_interval *const item = &p->items[p->buffer[whole]];
+    item->last = clvi_max_size(item->last, s + 1);
+    p->buffer[slot] = p->buffer[whole];
 }
 
 static void place_step(placement *p, size_t s)
@@ -81,6 +97,10 @@ static void place_step(placement *p, size_t s)
         size_t bytes;
         if (slot == CLVI_NONE || !clvi_tensor_bytes(clvi_plan_slot(p->plan, slot), &bytes))
             continue;
+        if (p->plan->whole[slot] != CLVI_NONE) {
+            place_part(p, slot, s);
+            continue;
+        }
         const size_t last = clvi_max_size(p->last[slot], s + 1); /* an output that nobody reads lives for its step */
         if (i == 0 && shared != CLVI_NONE) {
             p->buffer[slot] = p->buffer[shared];
@@ -150,7 +170,7 @@ clv_status clvi_plan_memory(clvi_plan *plan, clv_error *err)
     plan->buffer = p.buffer;
     for (size_t v = 0; v < slots; v++)
         if (p.buffer[v] != CLVI_NONE)
-            clvi_plan_slot(plan, (int32_t)v)->data = address(&p, p.buffer[v]);
+            clvi_plan_slot(plan, (int32_t)v)->data = (char *)address(&p, p.buffer[v]) + plan->whole_bytes[v];
     for (size_t v = 0; v < graph->n_values; v++) /* one pixel: both forms are the same memory */
         if (plan->pixels[v].rank == 4 && p.buffer[graph->n_values + v] == CLVI_NONE)
             plan->pixels[v].data = plan->shapes.values[v].data;

@@ -69,9 +69,13 @@ static clv_status open_build(clvi_build *b, clvi_plan *plan, clv_error *err)
     b->as_pixels = clvi_arena_calloc(arena, n, sizeof *b->as_pixels);
     plan->pixels = clvi_arena_calloc(arena, n, sizeof *plan->pixels);
     plan->steps = clvi_arena_calloc(arena, nodes + 2 * n, sizeof *plan->steps); /* a value changes form once each way */
-    if (!need || !b->keep || !b->done || !b->uses || !b->reader || !b->producer || !b->dense || !b->as_pixels ||
-        !plan->pixels || !plan->steps)
+    plan->whole = clvi_arena_calloc(arena, 2 * n, sizeof *plan->whole);
+    plan->whole_bytes = clvi_arena_calloc(arena, 2 * n, sizeof *plan->whole_bytes);
+    if (!plan->whole || !plan->whole_bytes || !need || !b->keep || !b->done || !b->uses || !b->reader || !b->producer ||
+        !b->dense || !b->as_pixels || !plan->pixels || !plan->steps)
         return FAIL(err, CLV_ERR_NOMEM, "plan of %zu nodes", nodes);
+    for (size_t v = 0; v < 2 * n; v++)
+        plan->whole[v] = CLVI_NONE;
     for (size_t v = 0; v < n; v++) {
         plan->pixels[v].rank = -1;
         b->dense[v] = plan->shapes.values[v].data != NULL;
@@ -106,6 +110,8 @@ static clv_status emit(clvi_build *b, size_t index, clv_error *err)
             return clvi_emit_node(b, index, true, err);
         if (clvi_match_exchange(b, index, &exchange))
             return clvi_emit_exchange(b, &exchange, err);
+        if (clvi_match_concat(b, index))
+            return clvi_emit_concat(b, index, err);
         if (clvi_match_channels(b, index))
             return clvi_emit_channels(b, index, err);
         if (clvi_match_shuffle(b, index, nodes, &groups))

@@ -16,7 +16,7 @@
 #include "runtime/profile.h"
 #include "runtime_graphs.h"
 
-#define MAX_VALUES 64
+#define MAX_VALUES 128
 
 /* A network under construction: images of any size, newest last. */
 typedef struct net {
@@ -207,12 +207,38 @@ static void split_and_shuffle(net *g)
     push(g, y, c, h, w);
 }
 
+/* Two or three convolutions of one image, one of them with a shortcut, put together. */
+static void branches(net *g)
+{
+    const size_t x = g->n - 1;
+    int32_t part[3];
+    int64_t c = 0;
+    const size_t n = 2 + below(g, 2);
+    for (size_t i = 0; i < n; i++) {
+        const size_t before = g->n;
+        conv(g, x, i == 0 ? g->c[x] : 1 + (int64_t)below(g, 20), 1 + 2 * (int64_t)below(g, 2), 1, 1, 1, false);
+        assert_int_equal(g->n, before + 1);
+        if (i == 0 && below(g, 2))
+            push(g, NODE(g->graph, "Add", IDS(g->id[g->n - 1], g->id[x]), fresh(g)), g->c[x], g->h[x], g->w[x]);
+        activation(g);
+        part[i] = g->id[g->n - 1];
+        c += g->c[g->n - 1];
+    }
+    const int32_t y = n == 2 ? NODE(g->graph, "Concat", IDS(part[0], part[1]), fresh(g))
+                             : NODE(g->graph, "Concat", IDS(part[0], part[1], part[2]), fresh(g));
+    assert_int_equal(clvi_node_set_int(g->graph, last_node(g->graph), "axis", 1, NULL), CLV_OK);
+    push(g, y, c, g->h[x], g->w[x]);
+}
+
 static void block(net *g)
 {
     static const int64_t windows[][2] = {{3, 3}, {5, 5}, {1, 1}, {3, 1}, {1, 5}, {2, 2}};
     const int64_t *const k = windows[below(g, 6)], o = 1 + (int64_t)below(g, 40), c = g->c[g->n - 1];
     const int64_t stride = 1 + (int64_t)below(g, 2), dilation = below(g, 4) ? 1 : 2;
-    switch (below(g, 8)) {
+    switch (below(g, 9)) {
+    case 8:
+        branches(g);
+        break;
     case 0:
     case 1: /* separable, with and without a multiplier */
         conv(g, g->n - 1, c * (int64_t)(1 + below(g, 3)), k[0], k[1], stride, dilation, true);
