@@ -92,9 +92,12 @@ static double loss_of(const clvi_candidate *c, const clvi_candidates *list, doub
 {
     if (!c->form)
         return 0;
-    const double rule = weight * fmax(c->error, 0);
-    const double harm = c->harm > 0 ? c->harm : list->scale * pow(fmax(c->error, 0), list->power);
-    return clvi_loss_of_error(c->harm > 0 || list->power > 0 ? sqrt(rule * harm) : rule);
+    const double e = fmax(c->error, 0);
+    if (!(list->power > 0))
+        return clvi_loss_of_error(weight * e);
+    if (c->harm > 0) /* not an error of the convolution's output: as bad as one that does as much harm */
+        return clvi_loss_of_error(sqrt(c->harm * weight * pow(c->harm / list->scale, 1 / list->power)));
+    return clvi_loss_of_error(sqrt(list->scale * pow(e, list->power) * weight * e));
 }
 
 double clvi_plan_loss(const size_t *chosen, const clvi_candidates *lists, const clvi_sites *sites)
