@@ -276,6 +276,7 @@ clv_status clvi_emit_exchange(clvi_build *b, const clvi_exchange *found, clv_err
     if (n > 1)
         step->pixel->rest = view(b, found->y[1]);
     TRY(set_slots(b, step, reads, 4, writes, n, err));
+    TRY(list_nodes(b, step, found->nodes, found->n_nodes, err));
     step->profile.nodes = clvi_node_label(b->graph, b->graph->nodes[found->nodes[0]]);
     count_bytes(b, step);
     for (size_t i = 0; i < found->n_nodes; i++)
