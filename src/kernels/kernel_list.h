@@ -53,6 +53,15 @@ K_ACT_F32(CLVI_CPU_AVX512, clvk_act_f32__avx512)
 K_MAXROWS_F32(CLVI_CPU_AVX2, clvk_maxrows_f32__avx2)
 K_MAXROWS_F32(CLVI_CPU_AVX512, clvk_maxrows_f32__avx512)
 #endif
+#if defined(__aarch64__)
+K_GEMM_F32(CLVI_CPU_NEON, 6, 16, clvk_gemm_f32_6x16__neon)
+K_DWCONV_F32(CLVI_CPU_NEON, clvk_dwconv_f32__neon)
+K_IM2COL_F32(CLVI_CPU_NEON, clvk_im2col_f32__neon)
+K_PIXEL_GEMM_F32(CLVI_CPU_NEON, 6, 16, clvk_pixel_gemm_f32_6x16__neon)
+K_DWROW_F32(CLVI_CPU_NEON, clvk_dwrow_f32__neon)
+K_ACT_F32(CLVI_CPU_NEON, clvk_act_f32__neon)
+K_MAXROWS_F32(CLVI_CPU_NEON, clvk_maxrows_f32__neon)
+#endif
 
 #undef K_GEMM_F32
 #undef K_DWCONV_F32

@@ -368,13 +368,15 @@ static void check_same(const clv_tensor *got, const clv_tensor *want)
     assert_memory_equal(got->data, want->data, (size_t)clv_tensor_count(want) * sizeof(float));
 }
 
+static uint64_t networks = 150; /* test_runtime_fuse NETWORKS: another number of them */
+
 /* Every switch, every level of this machine; inner values are fetched, so each chain is also cut at random. */
 static void fused_equals_unfused(void **state)
 {
     static const unsigned off[] = {0, CLVI_FUSE_INVERTED, CLVI_FUSE_SEPARABLE, CLVI_FUSE_EPILOGUE};
-    static const char *const levels[] = {"avx512", "avx2", "ref"};
+    static const char *const levels[] = {"avx512", "avx2", "neon", "ref"};
     (void)state;
-    for (uint64_t seed = 1; seed <= 150; seed++) {
+    for (uint64_t seed = 1; seed <= networks; seed++) {
         net g;
         random_net(&g, seed);
         const int32_t fetch[3] = {g.id[g.n - 1], g.id[below(&g, g.n)], g.id[below(&g, g.n)]};
@@ -533,8 +535,10 @@ static void small_regions_stay_dense(void **state)
     clvi_graph_free(g.graph);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        networks = strtoull(argv[1], NULL, 10);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fused_equals_unfused),     cmocka_unit_test(chains_become_steps),
         cmocka_unit_test(attention_becomes_steps),  cmocka_unit_test(environment_switches_fusion),
