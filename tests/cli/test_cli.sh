@@ -162,6 +162,25 @@ says err "--teacher"
 expect 1 "${heal[@]}" --steps 6 --batch 96 -o none.onnx
 no_file none.onnx
 
+# --- compress, heal, time and report in one run; the same bytes as in two, with a file that other engines read
+expect 0 "${compress[@]}" -o both.onnx --heal-steps 6 --eval images.bin --bench --report both.md --json both.json --heal-plot both.svg
+says out "healed"
+says out "same class as the original"
+says out "ms, 1 image, 1 thread, cleave"
+expect 0 "$fixture" json both.json
+expect 0 grep -q '"times_faster"' both.json
+expect 0 grep -q '^| top-1 | .* % | .* % | .* % |' both.md
+expect 0 grep -q -- '--heal-steps 6 --eval images.bin' both.md
+expect 0 grep -q "</svg>" both.svg
+expect 0 "$cleave" heal small.onnx --teacher net.onnx --images images.bin --steps 6 -o two.steps.onnx
+expect 0 "$cleave" diff both.onnx two.steps.onnx --images images.bin
+expect 0 "${compress[@]}" -o both.onnx --heal 1s --heal-images images.bin
+says out "held out"
+expect 2 "${compress[@]}" -o none.onnx --heal soon
+says err "3m"
+expect 5 "${compress[@]}" -o none.onnx --heal-steps 2 --eval images.bin --min-top1 99.9 --bench
+no_file none.onnx
+
 # --- train
 train=("$cleave" train --arch resnet8 --width 0.5 --data images.bin --batch 16 --epochs 2 --held-out 16)
 expect 0 "${train[@]}" -o trained.onnx --eval images.bin --json train.json --log train.jsonl --plot train.svg
