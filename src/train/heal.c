@@ -19,7 +19,7 @@
 clv_heal_opts clv_heal_opts_default(void)
 {
     return (clv_heal_opts){
-        .seconds = 180, .batch = 64, .rate = 6e-4, .temperature = 2, .features = 0.2, .shift = -1, .seed = 1};
+        .seconds = 180, .batch = 64, .rate = 1e-3, .temperature = 2, .features = 0.2, .shift = -1, .seed = 1};
 }
 
 static clv_status check_options(const clv_heal_opts *o, clv_error *err)
@@ -55,7 +55,8 @@ static clv_status make_plans(clvi_heal_job *j, clv_error *err)
                          .lanes = CLVI_HEAL_LANES,
                          .heads = j->pairs.student,
                          .n_heads = j->opts->features > 0 ? j->pairs.n : j->pairs.n_outputs,
-                         .backward = true};
+                         .backward = true,
+                         .whiten = true};
     j->pairs.n = o.n_heads;
     TRY(clvi_tplan_create(&j->plan, j->student, &j->input, &o, j->context, err));
     o.heads = j->pairs.teacher;

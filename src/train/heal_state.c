@@ -40,12 +40,14 @@ static header describe(const clvi_heal_job *j)
 static clvi_keep file_of(const clvi_heal_job *j)
 {
     float *const theta = clvi_tplan_theta(j->plan);
-    const size_t n = clvi_tplan_size(j->plan);
+    const size_t n = clvi_tplan_size(j->plan), f = sizeof(float);
+    size_t doubles;
+    double *const white = clvi_tplan_white_state(j->plan, &doubles);
     return (clvi_keep){.path = j->opts->checkpoint,
                        .header_size = sizeof(header),
-                       .vector = {theta, j->optimiser.m, j->optimiser.v, j->optimiser.average, j->best},
-                       .floats = {n, n, n, n, n},
-                       .n = 5};
+                       .vector = {theta, j->optimiser.m, j->optimiser.v, j->optimiser.average, j->best, white},
+                       .bytes = {n * f, n * f, n * f, n * f, n * f, doubles * sizeof(double)},
+                       .n = 6};
 }
 
 clv_status clvi_heal_state_save(const clvi_heal_job *j, clv_error *err)

@@ -10,7 +10,7 @@ static size_t whole_size(const clvi_keep *k)
 {
     size_t bytes = k->header_size;
     for (int i = 0; i < k->n; i++)
-        bytes += k->floats[i] * sizeof(float);
+        bytes += k->bytes[i];
     return bytes;
 }
 
@@ -21,7 +21,7 @@ clv_status clvi_keep_save(const clvi_keep *k, const void *header, clv_error *err
     if (st == CLV_OK)
         st = clvi_file_write(file, header, k->header_size, err);
     for (int i = 0; i < k->n && st == CLV_OK; i++)
-        st = clvi_file_write(file, k->vector[i], k->floats[i] * sizeof(float), err);
+        st = clvi_file_write(file, k->vector[i], k->bytes[i], err);
     if (st == CLV_OK)
         st = clvi_file_commit(file, err);
     clvi_file_free(file);
@@ -49,8 +49,8 @@ void clvi_keep_take(const clvi_keep *k, const clvi_bytes *bytes)
 {
     const uint8_t *from = bytes->data + k->header_size;
     for (int i = 0; i < k->n; i++) {
-        memcpy(k->vector[i], from, k->floats[i] * sizeof(float));
-        from += k->floats[i] * sizeof(float);
+        memcpy(k->vector[i], from, k->bytes[i]);
+        from += k->bytes[i];
     }
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The state of a long run on disk: a header of fixed size, then vectors of floats. Written and read on the same kind of
+/* The state of a long run on disk: a header of fixed size, then vectors. Written and read on the same kind of
  * machine; what the header must say is the caller's to check before it takes the vectors. */
 #ifndef CLVI_TRAIN_KEEP_H
 #define CLVI_TRAIN_KEEP_H
@@ -14,8 +14,8 @@
 typedef struct clvi_keep {
     const char *path;
     size_t header_size;
-    float *vector[CLVI_KEEP_MAX];
-    size_t floats[CLVI_KEEP_MAX]; /* of each */
+    void *vector[CLVI_KEEP_MAX];
+    size_t bytes[CLVI_KEEP_MAX]; /* of each */
     int n;
 } clvi_keep;
 

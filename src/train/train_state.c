@@ -49,13 +49,13 @@ static header describe(const clvi_train_job *j)
 
 static clvi_keep file_of(const clvi_train_job *j)
 {
-    const size_t n = clvi_tplan_size(j->plan);
+    const size_t n = clvi_tplan_size(j->plan), f = sizeof(float);
     size_t n_state;
     return (clvi_keep){.path = j->opts->checkpoint,
                        .header_size = sizeof(header),
                        .vector = {clvi_tplan_theta(j->plan), j->optimiser.m, j->optimiser.v, j->best,
                                   clvi_tplan_state(j->plan, &n_state), j->best_state},
-                       .floats = {n, n, n, n, j->n_state, j->n_state},
+                       .bytes = {n * f, n * f, n * f, n * f, j->n_state * f, j->n_state * f},
                        .n = 6};
 }
 
