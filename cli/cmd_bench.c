@@ -5,13 +5,11 @@
 #include <unistd.h>
 
 #include "cleave/bench.h"
-#include "inputs.h"
+#include "figures.h"
 #include "verbs.h"
 
 #define MAX_SHAPES 16
 #define NAME_SIZE  256
-#define PATH_SIZE  1024
-#define SCRIPT     "share/cleave/rivals.py"
 
 typedef struct arguments {
     texts shapes;
@@ -20,32 +18,14 @@ typedef struct arguments {
     int64_t rounds;
 } arguments;
 
-/* Where the script for other engines is: in $CLEAVE_SHARE, or beside this program as it was built or installed. */
-static const char *find_script(char path[PATH_SIZE])
-{
-    const char *const share = getenv("CLEAVE_SHARE");
-    char self[PATH_SIZE - 64];
-    if (share && *share) {
-        (void)snprintf(path, PATH_SIZE, "%.900s/rivals.py", share);
-        return path;
-    }
-    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    self[n > 0 ? n : 0] = '\0';
-    char *const name = strrchr(self, '/');
-    if (name)
-        *name = '\0';
-    (void)snprintf(path, PATH_SIZE, "%s/../%s", self, SCRIPT);
-    return path;
-}
-
 static clv_status against(app *a, const arguments *args, const clv_model *model, const char *path)
 {
-    char script[PATH_SIZE];
+    char script[SCRIPT_PATH];
     clv_against_opts o = clv_against_opts_default();
     const int both[] = {1, clv_context_threads(a->context)};
     o.path = path;
     o.engines = args->engines;
-    o.script = find_script(script);
+    o.script = find_rivals(script);
     o.python = args->python ? args->python : getenv("CLEAVE_PYTHON");
     o.rounds = args->rounds ? args->rounds : o.rounds;
     if (a->threads == 0 && both[1] > 1) {

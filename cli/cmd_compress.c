@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cleave/bench.h"
 #include "cleave/compress.h"
 #include "cleave/frontier.h"
-#include "inputs.h"
+#include "cleave/heal.h"
+#include "figures.h"
+#include "summary.h"
 #include "verbs.h"
 
 typedef struct arguments {
@@ -17,7 +21,11 @@ typedef struct arguments {
     char budget[CLV_BUDGET_TEXT], stats[4096]; /* found by --max-drop, and what it keeps meanwhile */
     int64_t seed, rounds, memory;
     char journal[4096], recipe_out[4096]; /* beside the output */
-    clv_report *evaluation;
+    const char *heal, *heal_images, *summary;
+    clv_heal_opts heal_opts; /* with heal or heal_opts.steps */
+    bool bench;
+    int argc;
+    char **argv;
 } arguments;
 
 /* Copy the figure at `from` of one report to `to` of another, when it is there. */
@@ -30,36 +38,44 @@ static clv_status carry(app *a, const clv_report *source, const char *from, cons
                       : clv_report_set_real(a->report, to, value, digits, &a->err);
 }
 
-static clv_status carry_evaluation(app *a, const clv_report *e)
-{
-    static const struct {
-        const char *from, *to;
-        int digits;
-    } figures[] = {
-        {"against.top1", "before.top1", 2},
-        {"against.top5", "before.top5", 2},
-        {"against.confidence", "before.confidence", 2},
-        {"against.images_per_second", "before.images_per_second", 1},
-        {"accuracy.top1", "after.top1", 2},
-        {"accuracy.top5", "after.top5", 2},
-        {"accuracy.confidence", "after.confidence", 2},
-        {"images.images_per_second", "after.images_per_second", 1},
-        {"agreement.same_class", "agreement.same_class", 2},
-        {"agreement.top1_change", "agreement.top1_change", 2},
-        {"agreement.top1_change_standard_error", "agreement.top1_change_standard_error", 2},
-        {"outputs.0.relative_error", "agreement.relative_error", 4},
-        {"images.count", "agreement.images", -1},
-    };
-    clv_status st = CLV_OK;
-    for (size_t i = 0; st == CLV_OK && i < sizeof figures / sizeof *figures; i++)
-        st = carry(a, e, figures[i].from, figures[i].to, figures[i].digits);
-    return st;
-}
+typedef struct figure {
+    const char *from, *to;
+    int digits;
+} figure;
+
+/* Of the compressed model against its original, and of the healed one. */
+static const figure compressed_figures[] = {
+    {"against.top1", "before.top1", 2},
+    {"against.top5", "before.top5", 2},
+    {"against.confidence", "before.confidence", 2},
+    {"against.images_per_second", "before.images_per_second", 1},
+    {"accuracy.top1", "after.top1", 2},
+    {"accuracy.top5", "after.top5", 2},
+    {"accuracy.confidence", "after.confidence", 2},
+    {"images.images_per_second", "after.images_per_second", 1},
+    {"agreement.same_class", "agreement.same_class", 2},
+    {"agreement.top1_change", "agreement.top1_change", 2},
+    {"agreement.top1_change_standard_error", "agreement.top1_change_standard_error", 2},
+    {"outputs.0.relative_error", "agreement.relative_error", 4},
+    {"images.count", "agreement.images", -1},
+};
+static const figure healed_figures[] = {
+    {"accuracy.top1", "healed.top1", 2},
+    {"accuracy.top5", "healed.top5", 2},
+    {"accuracy.confidence", "healed.confidence", 2},
+    {"agreement.same_class", "healed.same_class", 2},
+    {"agreement.top1_change", "healed.top1_change", 2},
+    {"agreement.top1_change_standard_error", "healed.top1_change_standard_error", 2},
+    {"outputs.0.relative_error", "healed.relative_error", 4},
+};
 
 static clv_status evaluate(app *a, const arguments *args, const clv_model *after, const clv_model *before,
-                           const clv_preprocess *preprocess)
+                           const clv_preprocess *preprocess, bool healed)
 {
+    const figure *const figures = healed ? healed_figures : compressed_figures;
+    const size_t n = healed ? sizeof healed_figures / sizeof *figures : sizeof compressed_figures / sizeof *figures;
     clv_dataset *dataset = NULL;
+    clv_report *evaluation = NULL;
     clv_evaluate_opts opts = clv_evaluate_opts_default();
     image_options plain = NO_IMAGE_OPTIONS; /* --limit is for the calibration images */
     plain.labels = args->images.labels;
@@ -68,10 +84,65 @@ static clv_status evaluate(app *a, const arguments *args, const clv_model *after
     opts.no_check = true; /* the calibration has been checked */
     clv_status st = open_dataset(a, &plain, args->eval, &dataset);
     if (st == CLV_OK)
-        st = clv_evaluate(after, dataset, &opts, a->context, args->evaluation, &a->err);
+        st = clv_report_create(&evaluation, &a->err);
     if (st == CLV_OK)
-        st = carry_evaluation(a, args->evaluation);
+        st = clv_evaluate(after, dataset, &opts, a->context, evaluation, &a->err);
+    for (size_t i = 0; i < n && st == CLV_OK; i++)
+        st = carry(a, evaluation, figures[i].from, figures[i].to, figures[i].digits);
+    clv_report_free(evaluation);
     clv_dataset_free(dataset);
+    return st;
+}
+
+/* --- after the fits: healing, timing ----------------------------------------------------------------------------- */
+
+static bool interrupted(const app *a)
+{
+    const char *const stopped = clv_report_string(a->report, "healing.stopped");
+    return stopped && strcmp(stopped, "interrupted") == 0;
+}
+
+static clv_status heal(app *a, const arguments *args, clv_model *after, const clv_model *before,
+                       const clv_preprocess *preprocess)
+{
+    clv_dataset *images = NULL;
+    image_options all = args->images; /* --limit is for the fits: learning gains from every image */
+    all.limit = 0;
+    all.labels = NULL;
+    clv_status st = open_dataset(a, &all, args->heal_images ? args->heal_images : args->calibration, &images);
+    if (st == CLV_OK)
+        st = clv_heal(after, before, images, preprocess, &args->heal_opts, a->context, a->report, &a->err);
+    clv_dataset_free(images);
+    if (st == CLV_OK && args->eval && !interrupted(a))
+        st = evaluate(a, args, after, before, preprocess, true);
+    return st;
+}
+
+/* The original against the result, which is in its file by now; with ONNX Runtime where there is one: single images on
+ * one thread, then batches on all. */
+static clv_status bench(app *a, const arguments *args, const clv_model *before, const clv_model *after)
+{
+    static const int64_t batches[2] = {1, 32};
+    char script[SCRIPT_PATH];
+    const clv_contestant pair[2] = {{before, args->in}, {after, args->out}};
+    const int threads[2] = {1, clv_context_threads(a->context)};
+    clv_against_opts o = clv_against_opts_default();
+    clv_bench_opts b = clv_bench_opts_default();
+    o.engines = "onnxruntime";
+    o.script = find_rivals(script);
+    o.python = getenv("CLEAVE_PYTHON");
+    o.n_threads = 1;
+    clv_status st = CLV_OK;
+    for (int i = 0; i < 2 && st == CLV_OK; i++) {
+        b.batch = batches[i];
+        o.threads = &threads[i];
+        st = clv_bench_pair(pair, &b, &o, a->context, a->report, &a->err);
+        if (st == CLV_ERR_IO && o.engines) {
+            app_say(a, "%s: timed in cleave alone\n", a->err.msg);
+            o.engines = NULL;
+            st = clv_bench_pair(pair, &b, &o, a->context, a->report, &a->err);
+        }
+    }
     return st;
 }
 
@@ -81,72 +152,13 @@ static clv_status file_bytes(app *a, const char *path, const char *key)
     return stat(path, &info) == 0 ? clv_report_set_int(a->report, key, (int64_t)info.st_size, &a->err) : CLV_OK;
 }
 
-/* "40.6 M" */
-static void unit_text(char *text, size_t size, double x)
-{
-    static const char letters[] = {'k', 'M', 'G', 'T'};
-    int i = -1;
-    for (; x >= 1000 && i < 3; i++)
-        x /= 1000;
-    if (i < 0)
-        (void)snprintf(text, size, "%.0f", x);
-    else
-        (void)snprintf(text, size, "%.2f %c", x, letters[i]);
-}
-
-/* "MACs 40.55 M -> 12.34 M (0.30x kept, 3.29x fewer)" */
-static void print_ratio(const app *a, const char *name, const char *key)
-{
-    char path[64], from[32], to[32];
-    double before, after;
-    (void)snprintf(path, sizeof path, "before.%s", key);
-    if (clv_report_number(a->report, path, &before, NULL) != CLV_OK || before <= 0)
-        return;
-    (void)snprintf(path, sizeof path, "after.%s", key);
-    if (clv_report_number(a->report, path, &after, NULL) != CLV_OK || after <= 0)
-        return;
-    unit_text(from, sizeof from, before);
-    unit_text(to, sizeof to, after);
-    (void)printf("%-11s %s -> %s (%.2fx kept, %.2fx fewer)\n", name, from, to, after / before, before / after);
-}
-
-/* "time        2.04 ms -> 1.02 ms (0.50x kept, 2.00x faster, on 1 thread; predicted 1.02 ms)" */
-static void print_latency(const app *a)
-{
-    double before, after, predicted, threads;
-    if (clv_report_number(a->report, "latency.before_ms", &before, NULL) != CLV_OK ||
-        (clv_report_number(a->report, "latency.after_ms", &after, NULL) != CLV_OK &&
-         clv_report_number(a->report, "latency.planned_ms", &after, NULL) != CLV_OK) ||
-        clv_report_number(a->report, "latency.threads", &threads, NULL) != CLV_OK || after <= 0)
-        return;
-    (void)printf("%-11s %.4g ms -> %.4g ms (%.2fx kept, %.2fx faster, on %.0f thread%s", "time", before, after,
-                 after / before, before / after, threads, threads > 1 ? "s" : "");
-    if (clv_report_number(a->report, "latency.predicted_ms", &predicted, NULL) == CLV_OK)
-        (void)printf("; predicted %.4g ms", predicted);
-    (void)printf(")\n");
-}
-
-static void print_summary(const app *a)
-{
-    double before, after, error;
-    (void)putchar('\n');
-    print_latency(a);
-    print_ratio(a, "MACs", "macs");
-    print_ratio(a, "parameters", "parameters");
-    print_ratio(a, "bytes", "file_bytes");
-    if (clv_report_number(a->report, "before.top1", &before, NULL) == CLV_OK &&
-        clv_report_number(a->report, "after.top1", &after, NULL) == CLV_OK &&
-        clv_report_number(a->report, "agreement.top1_change_standard_error", &error, NULL) == CLV_OK)
-        (void)printf("%-11s %.2f %% -> %.2f %% (%+.2f, standard error of the change %.2f)\n", "top-1", before, after,
-                     after - before, error);
-}
-
 static clv_status check_floor(app *a, double floor)
 {
     double top1;
     if (floor < 0)
         return CLV_OK;
-    if (clv_report_number(a->report, "after.top1", &top1, NULL) != CLV_OK)
+    if (clv_report_number(a->report, "healed.top1", &top1, NULL) != CLV_OK &&
+        clv_report_number(a->report, "after.top1", &top1, NULL) != CLV_OK)
         return app_fail(a, CLV_ERR_VERIFY,
                         "there is no accuracy to hold against --min-top1: the images of --eval have "
                         "no labels, or the model is no classifier");
@@ -161,8 +173,7 @@ static clv_status check_floor(app *a, double floor)
 /* The two names may lead to the same file: then the input would be overwritten. */
 static clv_status check_output(app *a, const arguments *args)
 {
-    struct stat in, out;
-    if (stat(args->in, &in) == 0 && stat(args->out, &out) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+    if (same_file(args->in, args->out))
         return app_fail(a, CLV_ERR_ARG, "\"%s\" is the input itself; the output needs a file of its own", args->out);
     return CLV_OK;
 }
@@ -184,8 +195,27 @@ static clv_status name_files(app *a, arguments *args)
     return CLV_OK;
 }
 
-/* Save and print; a model below the accuracy floor is reported, not saved. */
-static clv_status finish(app *a, const arguments *args, const clv_model *after)
+/* "cleave compress ...", words with other than plain characters in quotes. */
+static void join_command(char *text, size_t size, int argc, char **argv)
+{
+    size_t used = (size_t)snprintf(text, size, "cleave");
+    for (int i = 0; i < argc && used < size; i++) {
+        const bool plain = strcspn(argv[i], " ?&*;|<>()$\\\"'`") == strlen(argv[i]);
+        used += (size_t)snprintf(text + used, size - used, plain ? " %s" : " \"%s\"", argv[i]);
+    }
+}
+
+static clv_status finish_files(app *a, const arguments *args)
+{
+    char command[4096];
+    if (!args->summary)
+        return CLV_OK;
+    join_command(command, sizeof command, args->argc, args->argv);
+    return summary_write(a, args->summary, command);
+}
+
+/* Save, time and print; a model below the accuracy floor is reported, not saved. */
+static clv_status finish(app *a, const arguments *args, const clv_model *before, const clv_model *after)
 {
     const clv_status verdict = check_floor(a, args->min_top1);
     const clv_error why = a->err;
@@ -196,12 +226,18 @@ static clv_status finish(app *a, const arguments *args, const clv_model *after)
         (void)remove(args->opts.journal);
     if (st == CLV_OK && verdict == CLV_OK)
         st = file_bytes(a, args->out, "after.file_bytes");
+    if (st == CLV_OK && verdict == CLV_OK && args->bench && !interrupted(a))
+        st = bench(a, args, before, after);
     if (st == CLV_OK)
         st = app_print(a);
+    if (st == CLV_OK)
+        st = finish_files(a, args);
     if (st != CLV_OK)
         return st;
-    print_summary(a);
+    summary_print(a);
     a->err = why;
+    if (verdict == CLV_OK && interrupted(a))
+        return app_fail(a, CLV_ERR_INTERRUPTED, "interrupted while healing; \"%s\" holds the best so far", args->out);
     return verdict;
 }
 
@@ -249,11 +285,13 @@ static clv_status compress(app *a, arguments *args)
     if (st == CLV_OK)
         st = clv_compress(after, dataset, preprocess, &args->opts, a->context, a->report, &a->err);
     if (st == CLV_OK && args->eval && !plan_only)
-        st = evaluate(a, args, after, before, preprocess);
+        st = evaluate(a, args, after, before, preprocess, false);
+    if (st == CLV_OK && !plan_only && (args->heal || args->heal_opts.steps > 0))
+        st = heal(a, args, after, before, preprocess);
     if (st == CLV_OK)
-        st = plan_only ? app_print(a) : finish(a, args, after);
+        st = plan_only ? app_print(a) : finish(a, args, before, after);
     if (st == CLV_OK && plan_only)
-        print_summary(a);
+        summary_print(a);
     if (*args->stats)
         (void)remove(args->stats);
     clv_dataset_free(dataset);
@@ -262,15 +300,40 @@ static clv_status compress(app *a, arguments *args)
     return st;
 }
 
+static int check(const verb *v, arguments *args)
+{
+    const clv_compress_opts *const o = &args->opts;
+    clv_heal_opts *const h = &args->heal_opts;
+    if (!args->out && !args->opts.dry_run)
+        return usage_error(v, "where to? -o OUT.onnx");
+    if (!args->calibration && !args->opts.stats)
+        return usage_error(v, "which images? --calibration PATH");
+    if (args->opts.resume && args->opts.dry_run)
+        return usage_error(v, "--dry-run has nothing to resume");
+    if (args->max_drop >= 0 && (!args->eval || o->budget || o->recipe || o->resume || o->dry_run || !args->out))
+        return usage_error(v, "--max-drop finds a budget on the images of --eval PATH, and takes neither --budget,\n"
+                              "--recipe, --resume nor --dry-run");
+    if (args->min_top1 >= 0 && !args->eval)
+        return usage_error(v, "--min-top1 needs --eval PATH");
+    if (args->heal && (h->seconds = parse_time(args->heal)) < 0)
+        return usage_error(v, "--heal \"%s\": a time such as 90s, 3m or 1h was expected", args->heal);
+    if ((args->heal || h->steps > 0) && !args->calibration && !args->heal_images)
+        return usage_error(v, "which images to learn from? --heal-images PATH");
+    return PARSED;
+}
+
 static int run(const verb *v, int argc, char **argv)
 {
     app a = {0};
     arguments args = {.images = NO_IMAGE_OPTIONS,
                       .opts = clv_compress_opts_default(),
+                      .heal_opts = clv_heal_opts_default(),
                       .min_top1 = -1,
                       .max_drop = -1,
                       .seed = 1,
-                      .rounds = -1};
+                      .rounds = -1,
+                      .argc = argc,
+                      .argv = argv};
     clv_compress_opts *o = &args.opts;
     size_t n;
     const option options[] = {
@@ -333,6 +396,18 @@ static int run(const verb *v, int argc, char **argv)
         {0, "seed", "N", "of the random choices (default 1)", OPTION_INT, &args.seed},
         {0, "eval", "PATH", "measure the model before and after on these images", OPTION_TEXT, &args.eval},
         {0, "labels", "FILE", "labels of the --eval images (default: their folders)", OPTION_TEXT, &args.images.labels},
+        {0, "heal", "T", "then learn from the original for so long: 90s, 3m, 1h; see cleave help heal", OPTION_TEXT,
+         &args.heal},
+        {0, "heal-steps", "N", "the same for so many steps", OPTION_INT, &args.heal_opts.steps},
+        {0, "heal-images", "PATH", "on these images (default: all of --calibration, whatever --limit says)",
+         OPTION_TEXT, &args.heal_images},
+        {0, "heal-rate", "X", "with this largest learning rate (default 1e-3; shallow networks bear more)", OPTION_REAL,
+         &args.heal_opts.rate},
+        {0, "heal-plot", "FILE.svg", "draw the losses of healing", OPTION_TEXT, &args.heal_opts.plot},
+        {0, "bench", NULL,
+         "time the result and its original in turns, in ONNX Runtime, too, when\n$CLEAVE_PYTHON (python3) has it",
+         OPTION_FLAG, &args.bench},
+        {0, "report", "FILE.md", "write the table at the end as Markdown", OPTION_TEXT, &args.summary},
         {0, "min-top1", "PERCENT", "exit with status 5 when top-1 accuracy on --eval falls below", OPTION_REAL,
          &args.min_top1},
         IMAGE_OPTIONS(&args.images),
@@ -342,30 +417,19 @@ static int run(const verb *v, int argc, char **argv)
         return parsed;
     if (n != 1)
         return usage_error(v, "which model?");
-    if (!args.out && !o->dry_run)
-        return usage_error(v, "where to? -o OUT.onnx");
-    if (!args.calibration && !o->stats)
-        return usage_error(v, "which images? --calibration PATH");
-    if (o->resume && o->dry_run)
-        return usage_error(v, "--dry-run has nothing to resume");
-    if (args.max_drop >= 0 && (!args.eval || o->budget || o->recipe || o->resume || o->dry_run || !args.out))
-        return usage_error(v, "--max-drop finds a budget on the images of --eval PATH, and takes neither --budget,\n"
-                              "--recipe, --resume nor --dry-run");
-    if (args.min_top1 >= 0 && !args.eval)
-        return usage_error(v, "--min-top1 needs --eval PATH");
+    const int checked = check(v, &args);
+    if (checked != PARSED)
+        return checked;
     if (args.memory > 0)
         o->max_memory = args.memory > INT32_MAX ? INT64_MAX / 2 : args.memory << 20;
     o->keep = args.keep.item;
     o->n_keep = args.keep.n;
-    o->seed = (uint64_t)args.seed;
+    o->seed = args.heal_opts.seed = (uint64_t)args.seed;
     if (args.rounds >= 0)
         o->rounds = args.rounds > INT32_MAX ? INT32_MAX : (int)args.rounds;
     clv_status st = app_start(&a, v);
     if (st == CLV_OK)
-        st = clv_report_create(&args.evaluation, &a.err);
-    if (st == CLV_OK)
         st = compress(&a, &args);
-    clv_report_free(args.evaluation);
     return app_finish(&a, st);
 }
 
@@ -377,10 +441,13 @@ const verb verb_compress = {
         "Folds BatchNorm, then replaces each convolution by a chain of cheaper ones, in order, so that the network\n"
         "computes nearly the same on the calibration images. No labels and no training are needed. The result is\n"
         "plain ONNX with the same inputs and outputs; the preprocessing is stored in it for the other verbs.\n",
-    .examples = "  cleave compress resnet20.onnx -o resnet20-sep.onnx --calibration train/ --preprocess cifar10\n"
-                "  cleave compress net.onnx -o net-sep.onnx --calibration photos/ --preprocess imagenet \\\n"
-                "      --multiplier 3 --keep conv1 --eval val/ --min-top1 70\n"
-                "  cleave compress net.onnx -o net-fast.onnx --calibration photos/ --preprocess imagenet \\\n"
-                "      --budget latency=0.5x --threads 1\n",
+    .examples =
+        "  cleave compress resnet20.onnx -o resnet20-sep.onnx --calibration train/ --preprocess cifar10\n"
+        "  cleave compress resnet20.onnx -o small.onnx --calibration train/ --limit 1000 --preprocess cifar10 \\\n"
+        "      --budget macs=30% --heal 2m --eval test/ --bench --report small.md\n"
+        "  cleave compress net.onnx -o net-sep.onnx --calibration photos/ --preprocess imagenet \\\n"
+        "      --multiplier 3 --keep conv1 --eval val/ --min-top1 70\n"
+        "  cleave compress net.onnx -o net-fast.onnx --calibration photos/ --preprocess imagenet \\\n"
+        "      --budget latency=0.5x --threads 1\n",
     .run = run,
 };

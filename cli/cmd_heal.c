@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cleave/heal.h"
-#include "inputs.h"
+#include "figures.h"
 #include "verbs.h"
 
 typedef struct arguments {
@@ -17,60 +12,6 @@ typedef struct arguments {
     int64_t seed;
     const char *shift;
 } arguments;
-
-/* "90", "90s", "3m", "1.5h" -> seconds; < 0: malformed. */
-static double parse_time(const char *text)
-{
-    char *end = NULL;
-    errno = 0;
-    const double value = strtod(text, &end);
-    if (end == text || errno || !isfinite(value) || value <= 0)
-        return -1;
-    if (strcmp(end, "") == 0 || strcmp(end, "s") == 0)
-        return value;
-    if (strcmp(end, "m") == 0)
-        return value * 60;
-    return strcmp(end, "h") == 0 ? value * 3600 : -1;
-}
-
-static clv_status measure(app *a, const arguments *args, const clv_model *model, const clv_model *against,
-                          const clv_preprocess *preprocess, const char *key)
-{
-    static const char *const figures[][2] = {{"accuracy.top1", "top1"}, {"agreement.same_class", "agreement"}};
-    clv_dataset *dataset = NULL;
-    clv_report *report = NULL;
-    clv_evaluate_opts opts = clv_evaluate_opts_default();
-    image_options plain = NO_IMAGE_OPTIONS; /* --limit is for the training images */
-    plain.labels = args->image.labels;
-    opts.against = against;
-    opts.preprocess = preprocess;
-    opts.no_check = true;
-    clv_status st = open_dataset(a, &plain, args->eval, &dataset);
-    if (st == CLV_OK)
-        st = clv_report_create(&report, &a->err);
-    if (st == CLV_OK)
-        st = clv_evaluate(model, dataset, &opts, a->context, report, &a->err);
-    for (size_t i = 0; i < 2 && st == CLV_OK; i++) {
-        char path[64];
-        double value;
-        (void)snprintf(path, sizeof path, "%s.%s", key, figures[i][1]);
-        if (clv_report_number(report, figures[i][0], &value, NULL) == CLV_OK)
-            st = clv_report_set_real(a->report, path, value, 2, &a->err);
-    }
-    double teacher;
-    if (st == CLV_OK && clv_report_number(report, "against.top1", &teacher, NULL) == CLV_OK)
-        st = clv_report_set_real(a->report, "teacher.top1", teacher, 2, &a->err);
-    clv_report_free(report);
-    clv_dataset_free(dataset);
-    return st;
-}
-
-/* The two names may lead to the same file: then it would be overwritten. */
-static bool same_file(const char *x, const char *y)
-{
-    struct stat a, b;
-    return stat(x, &a) == 0 && stat(y, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
 
 static clv_status heal(app *a, arguments *args)
 {
@@ -89,7 +30,7 @@ static clv_status heal(app *a, arguments *args)
     if (st == CLV_OK)
         st = open_dataset(a, &args->image, args->images, &images);
     if (st == CLV_OK && args->eval)
-        st = measure(a, args, model, teacher, preprocess, "before");
+        st = measure(a, &(measured){args->eval, args->image.labels, preprocess, teacher}, model, "before");
     if (st == CLV_OK)
         st = clv_heal(model, teacher, images, preprocess, &args->opts, a->context, a->report, &a->err);
     if (st == CLV_OK)
@@ -97,7 +38,7 @@ static clv_status heal(app *a, arguments *args)
     const char *const stopped = st == CLV_OK ? clv_report_string(a->report, "healing.stopped") : NULL;
     const bool interrupted = stopped && strcmp(stopped, "interrupted") == 0;
     if (st == CLV_OK && args->eval && !interrupted)
-        st = measure(a, args, model, teacher, preprocess, "after");
+        st = measure(a, &(measured){args->eval, args->image.labels, preprocess, teacher}, model, "after");
     if (st == CLV_OK)
         st = app_print(a);
     if (st == CLV_OK && interrupted)
@@ -122,7 +63,8 @@ static int run(const verb *v, int argc, char **argv)
         {0, "time", "T", "how long it may take: 90s, 3m (default), 1h", OPTION_TEXT, &args.time},
         {0, "steps", "N", "so many steps instead; then the result is the same anywhere", OPTION_INT, &o->steps},
         {0, "batch", "N", "images a step, a multiple of 4 (default 64)", OPTION_INT, &o->batch},
-        {0, "rate", "X", "largest learning rate, relative to the weights (default 6e-4)", OPTION_REAL, &o->rate},
+        {0, "rate", "X", "largest learning rate: share of its size that an output moves (default 1e-3)", OPTION_REAL,
+         &o->rate},
         {0, "temperature", "T", "of the distillation (default 2)", OPTION_REAL, &o->temperature},
         {0, "features", "X", "weight of the blocks' error (default 0.2)", OPTION_REAL, &o->features},
         {0, "shift", "N", "move images by up to N pixels (default 1/8 of their height)", OPTION_TEXT, &args.shift},
@@ -149,12 +91,9 @@ static int run(const verb *v, int argc, char **argv)
                                            : "which images? --images PATH");
     if (args.time && (o->seconds = parse_time(args.time)) < 0)
         return usage_error(v, "--time \"%s\": a time such as 90s, 3m or 1h was expected", args.time);
-    if (args.shift) {
-        char *end = NULL;
-        o->shift = strtol(args.shift, &end, 10);
-        if (end == args.shift || *end || o->shift < 0 || o->shift > 1024)
-            return usage_error(v, "--shift \"%s\": a number of pixels was expected", args.shift);
-    }
+    o->shift = parse_shift(args.shift);
+    if (o->shift < -1)
+        return usage_error(v, "--shift \"%s\": a number of pixels was expected", args.shift);
     o->seed = (uint64_t)args.seed;
     o->save = args.out;
     clv_status st = app_start(&a, v);

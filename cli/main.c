@@ -6,8 +6,9 @@
 #include "cleave/cleave.h"
 #include "verbs.h"
 
-static const verb *const verbs[] = {&verb_inspect, &verb_compress, &verb_frontier, &verb_stats, &verb_eval, &verb_run,
-                                    &verb_diff,    &verb_synth,    &verb_new,      &verb_bench, &verb_heal, &verb_plan};
+static const verb *const verbs[] = {&verb_inspect, &verb_compress, &verb_frontier, &verb_stats, &verb_eval,
+                                    &verb_run,     &verb_diff,     &verb_synth,    &verb_new,   &verb_bench,
+                                    &verb_heal,    &verb_train,    &verb_plan};
 #define VERBS (sizeof verbs / sizeof *verbs)
 
 static const verb *find_verb(const char *name)

@@ -6,6 +6,6 @@
 #include "options.h"
 
 extern const verb verb_inspect, verb_compress, verb_eval, verb_run, verb_diff, verb_synth, verb_stats, verb_frontier,
-    verb_new, verb_bench, verb_heal, verb_plan;
+    verb_new, verb_bench, verb_heal, verb_train, verb_plan;
 
 #endif

@@ -87,6 +87,25 @@ CLV_API clv_status clv_bench_against(const clv_model *model, const clv_bench_opt
                                      const clv_against_opts *against, clv_context *context, clv_report *report,
                                      clv_error *err);
 
+typedef struct clv_contestant {
+    const clv_model *model; /* borrowed */
+    const char *path;       /* borrowed; the file that holds it, for other engines; may be NULL without them */
+} clv_contestant;
+
+/* Time a model and what was made of it in turns, in cleave and in other engines (against->engines NULL or "": cleave
+ * alone; against->path is not used).
+ *
+ * pair    the original, the result: the same inputs
+ * opts    borrowed, may be NULL; runs and seconds are not used
+ * report  borrowed; gets the table "speed": where each of the two ran, the median of their times, and how many times
+ *         faster the result was in the same round, as median, least and most over the rounds; "engines_left_out" says
+ *         why an engine has no row
+ *
+ * Errors as clv_bench_against. Per object. POSIX; starts processes. */
+CLV_API clv_status clv_bench_pair(const clv_contestant pair[2], const clv_bench_opts *opts,
+                                  const clv_against_opts *against, clv_context *context, clv_report *report,
+                                  clv_error *err);
+
 #ifdef __cplusplus
 }
 #endif

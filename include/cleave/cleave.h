@@ -37,6 +37,7 @@
 #include "cleave/status.h"
 #include "cleave/synth.h"
 #include "cleave/tensor.h"
+#include "cleave/train.h"
 #include "cleave/version.h"
 
 #endif

@@ -20,7 +20,8 @@ typedef struct clv_heal_opts {
     double seconds;     /* budget of time for all of it, default 180; ignored when steps > 0 */
     int64_t steps;      /* budget in steps: the same bits on every machine with the same libraries; 0: by time */
     int64_t batch;      /* images a step, a multiple of 4, default 64 */
-    double rate;        /* largest learning rate of the cycle, as a share of each weight array's size, default 6e-4 */
+    double rate;        /* largest learning rate of the cycle: the share of its size that each output of a convolution
+                           moves in a step, default 1e-3 */
     double temperature; /* of the distillation, default 2 */
     double features;    /* weight of the blocks' error against that of the outputs, default 0.2 */
     int64_t shift;      /* images are moved by up to so many pixels, default 1/8 of the height; -1: default */
@@ -37,8 +38,8 @@ typedef struct clv_heal_opts {
 CLV_API clv_heal_opts clv_heal_opts_default(void);
 
 /* Train the weights of `model` so that it answers as `teacher` does: Kullback-Leibler divergence of the outputs that
- * are classes, relative error of all others and of the blocks whose values have the same names in both; Adam, one cycle
- * of the learning rate, images moved and mirrored. BatchNorm is folded first. A part of the images is held out and
+ * are classes, relative error of all others and of the blocks whose values have the same names in both; one cycle of
+ * the learning rate, images moved and mirrored. BatchNorm is folded first. A part of the images is held out and
  * decides: what comes back is never worse on it than what came in.
  *
  * model       changed in place on CLV_OK; unchanged on failure

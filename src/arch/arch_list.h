@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A(name, build, variant, side, classes, scales, preprocess, summary): every network that can be made. `build` is
  * clvi_arch_<build> in the family's file, `variant` its last argument, `scales` whether it takes a width. */
+A("resnet8", cifar_resnet, 8, 32, 10, true, "cifar10", "the ResNet-20 below with one block a stage")
+A("resnet14", cifar_resnet, 14, 32, 10, true, "cifar10", "the same with two")
 A("resnet20", cifar_resnet, 20, 32, 10, true, "cifar10", "He et al. 2015, CIFAR, shortcuts without parameters")
 A("resnet32", cifar_resnet, 32, 32, 10, true, "cifar10", "the same, 32 layers")
 A("resnet44", cifar_resnet, 44, 32, 10, true, "cifar10", "the same, 44 layers")

@@ -20,10 +20,18 @@ typedef struct contest {
     clvi_times ratios[CLVI_MAX_RIVALS];      /* median of theirs / median of own, one a round */
 } contest;
 
-static void pause_for(double seconds)
+void clvi_bench_pause(void)
 {
-    const struct timespec t = {.tv_nsec = (long)(seconds * 1e9)};
+    const struct timespec t = {.tv_nsec = 30000000};
     (void)nanosleep(&t, NULL);
+}
+
+clv_status clvi_bench_check_against(const clv_against_opts *against, clv_error *err)
+{
+    if (against->rounds < 1 || against->rounds > MAX_ROUNDS || !(against->block > 0 && against->block <= 60))
+        return FAIL(err, CLV_ERR_ARG, "%lld rounds of %g seconds, 1 to %d of at most 60 are possible",
+                    (long long)against->rounds, against->block, MAX_ROUNDS);
+    return CLV_OK;
 }
 
 /* The median of the runs that were added from `first` on. */
@@ -47,7 +55,7 @@ static clv_status play_round(contest *c, double block, clvi_times *room, clv_err
     TRY(st);
     TRY(clvi_bench_job_time(&c->job, BLOCK_RUNS, block, &c->own, err));
     const double own = block_median(&c->own, first, room, &st, err);
-    pause_for(0.03); /* our threads stop spinning, as the others' do after their blocks */
+    clvi_bench_pause(); /* our threads stop spinning, as the others' do after their blocks */
     for (size_t i = 0; i < c->rivals.n && st == CLV_OK; i++) {
         const size_t from = c->theirs[i].n;
         if (c->rivals.engine[i].note[0])
@@ -165,9 +173,7 @@ clv_status clvi_bench_against(const clvi_graph *graph, const clv_bench_opts *opt
     const size_t n = against->n_threads ? against->n_threads : 1;
     if (!against->path || !against->engines || !*against->engines || !against->script)
         return FAIL(err, CLV_ERR_ARG, "the model's path, the engines or the script are not given");
-    if (against->rounds < 1 || against->rounds > MAX_ROUNDS || !(against->block > 0 && against->block <= 60))
-        return FAIL(err, CLV_ERR_ARG, "%lld rounds of %g seconds, 1 to %d of at most 60 are possible",
-                    (long long)against->rounds, against->block, MAX_ROUNDS);
+    TRY(clvi_bench_check_against(against, err));
     for (size_t i = 0; i < n && st == CLV_OK; i++)
         st = compete_with(graph, opts, against, context, threads[i], report, err);
     return st;

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "ops/conv_shape.h"
 #include "train/node.h"
+#include "train/white.h"
 
 typedef struct conv_state {
     clvi_conv_shape s;
@@ -18,6 +19,7 @@ typedef struct conv_state {
     float *w_forward, *w_data;
     float *no_bias; /* [o] zeros */
     size_t dw_floats;
+    clvi_white *white; /* or NULL */
 } conv_state;
 
 static void release(void *state)
@@ -32,6 +34,7 @@ static void release(void *state)
     clvi_free(c->w_forward);
     clvi_free(c->w_data);
     clvi_free(c->no_bias);
+    clvi_white_free(c->white);
     clvi_free(c);
 }
 
@@ -125,6 +128,7 @@ static clv_status prepare(clvi_tnode *node, clv_error *err)
         TRY(make_data(c, clvi_tdnn(node->plan), &l, err));
     if (clvi_tis_param(node, 1) || clvi_tis_param(node, 2))
         TRY(make_weights(c, clvi_tdnn(node->plan), &l, err));
+    TRY(clvi_twhiten(&c->white, node, &c->s, err));
     const size_t x_floats = node->want[0] && node->add[0] ? (size_t)clv_tensor_count(node->x[0]) : 0;
     const size_t w_floats = (size_t)clv_tensor_count(node->x[1]);
     const size_t grads = c->dw_floats + (size_t)c->s.o + w_floats + 32;
@@ -157,6 +161,8 @@ static clv_status weights_back(const clvi_tnode *node, clvi_trun *run, void *dy,
     float *const packed = clvi_ttemp(run), *const bias = packed + c->dw_floats;
     float *const plain = bias + ((size_t)c->s.o + 15) / 16 * 16;
     void *const at[] = {run->lane->data[node->node->in[0]], dy, packed, bias};
+    if (c->white)
+        clvi_white_gather(c->white, run->index, run->lane->data[node->node->in[0]]);
     TRY(clvi_dnn_run(&c->weights, clvi_tdnn(node->plan), run->worker, at, err));
     if (dw) {
         TRY(clvi_dnn_run(&c->from_weights, clvi_tdnn(node->plan), run->worker, (void *[]){packed, plain}, err));

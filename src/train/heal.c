@@ -8,20 +8,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/size.h"
 #include "measure/preprocess.h"
 #include "report/plot.h"
 #include "runtime/passes.h"
 #include "train/balance.h"
 #include "train/heal_private.h"
 
-#define MAX_HELD  2000
 #define CURVE_MAX 4096
 
 clv_heal_opts clv_heal_opts_default(void)
 {
     return (clv_heal_opts){
-        .seconds = 180, .batch = 64, .rate = 6e-4, .temperature = 2, .features = 0.2, .shift = -1, .seed = 1};
+        .seconds = 180, .batch = 64, .rate = 1e-3, .temperature = 2, .features = 0.2, .shift = -1, .seed = 1};
 }
 
 static clv_status check_options(const clv_heal_opts *o, clv_error *err)
@@ -51,58 +49,14 @@ static clv_status fold(clvi_graph **out, const clvi_graph *graph, clv_error *err
     return clvi_pass_fold_batchnorm(*out, err);
 }
 
-/* Every k-th image is held out, so that a set sorted by class is held out evenly. */
-static clv_status split_images(clvi_heal_job *j, clv_error *err)
-{
-    const int64_t n = clv_dataset_count(j->images), batch = j->opts->batch;
-    int64_t held = j->opts->held_out ? j->opts->held_out : n / 10 < MAX_HELD ? n / 10 : MAX_HELD;
-    if (held < 1)
-        held = 1;
-    if (n - held < batch)
-        return FAIL(err, CLV_ERR_DATA,
-                    "%" PRId64 " images, %" PRId64 " of them held out, are too few for a batch of "
-                    "%" PRId64,
-                    n, held, batch);
-    j->items = clvi_alloc_array((size_t)n, sizeof *j->items);
-    if (!j->items)
-        return FAIL(err, CLV_ERR_NOMEM, "%" PRId64 " images", n);
-    j->n_held = held;
-    j->n_train = n - held;
-    int64_t train = 0, aside = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const bool take = aside < held && (int64_t)(((double)aside + 0.5) * (double)n / (double)held) == i;
-        if (take)
-            j->items[j->n_train + aside++] = i;
-        else if (train < j->n_train)
-            j->items[train++] = i;
-    }
-    while (aside < held) /* rounding: never met, but every place must be filled */
-        j->items[j->n_train + aside++] = n - 1;
-    return CLV_OK;
-}
-
-static clv_status find_input(clvi_heal_job *j, clv_error *err)
-{
-    int64_t chw[3];
-    TRY(clv_dataset_shape(j->images, j->items[0], j->preprocess, chw, err));
-    j->input = (clv_tensor){CLV_FLOAT32, 4, {j->opts->batch, chw[0], chw[1], chw[2]}, NULL};
-    const clvi_value *const v = &j->student->values[j->student->inputs[0]];
-    for (int d = 1; d < 4 && v->rank == 4; d++)
-        if (v->dims[d] > 0 && v->dims[d] != chw[d - 1])
-            return FAIL(err, CLV_ERR_DATA,
-                        "images are %" PRId64 " x %" PRId64 " x %" PRId64 ", input \"%s\" takes %" PRId64 " x %" PRId64
-                        " x %" PRId64,
-                        chw[0], chw[1], chw[2], v->name, v->dims[1], v->dims[2], v->dims[3]);
-    return CLV_OK;
-}
-
 static clv_status make_plans(clvi_heal_job *j, clv_error *err)
 {
     clvi_tplan_opts o = {.batch = j->opts->batch,
                          .lanes = CLVI_HEAL_LANES,
                          .heads = j->pairs.student,
                          .n_heads = j->opts->features > 0 ? j->pairs.n : j->pairs.n_outputs,
-                         .backward = true};
+                         .backward = true,
+                         .whiten = true};
     j->pairs.n = o.n_heads;
     TRY(clvi_tplan_create(&j->plan, j->student, &j->input, &o, j->context, err));
     o.heads = j->pairs.teacher;
@@ -131,8 +85,8 @@ static clv_status make_plans(clvi_heal_job *j, clv_error *err)
 static clv_status make_loader(clvi_heal_job *j, clv_error *err)
 {
     const int64_t shift = j->opts->shift < 0 ? j->input.dims[2] / 8 : j->opts->shift;
-    const clvi_loader_opts o = {.items = j->items,
-                                .n_items = j->n_train,
+    const clvi_loader_opts o = {.items = j->held.items,
+                                .n_items = j->held.n_train,
                                 .batch = j->opts->batch,
                                 .chw = {j->input.dims[1], j->input.dims[2], j->input.dims[3]},
                                 .shift = shift,
@@ -150,8 +104,9 @@ static clv_status prepare(clvi_heal_job *j, const clvi_graph *graph, const clvi_
     TRY(fold(&j->student, graph, err));
     TRY(clvi_balance(j->student, err));
     TRY(fold(&j->teacher, teacher, err));
-    TRY(split_images(j, err));
-    TRY(find_input(j, err));
+    const int64_t batch = j->opts->batch;
+    TRY(clvi_held_out_choose(&j->held, clv_dataset_count(j->images), j->opts->held_out, batch, err));
+    TRY(clvi_held_out_input(&j->input, &j->held, j->student, j->images, j->preprocess, batch, err));
     TRY(clvi_pairs_find(&j->pairs, j->student, j->teacher, &j->input, err));
     TRY(make_plans(j, err));
     TRY(clvi_heal_hold_out(j, err));
@@ -170,8 +125,8 @@ static clv_status report(const clvi_heal_job *j, clv_report *to, double seconds)
         return CLV_OK;
     clvi_item *const item = clvi_report_object(clvi_report_root(to), "healing");
     clvi_report_int(item, "steps", j->step);
-    clvi_report_int(item, "images_trained", j->n_train);
-    clvi_report_int(item, "images_held_out", j->n_held);
+    clvi_report_int(item, "images_trained", j->held.n_train);
+    clvi_report_int(item, "images_held_out", j->held.n);
     clvi_report_int(item, "blocks", (int64_t)(j->pairs.n - j->pairs.n_outputs));
     clvi_report_int(item, "parameters", (int64_t)clvi_tplan_size(j->plan));
     clvi_report_real(item, "seconds", seconds, 1);
@@ -207,8 +162,7 @@ static void release(clvi_heal_job *j)
     clvi_tplan_free(j->guide);
     clvi_graph_free(j->student);
     clvi_graph_free(j->teacher);
-    clvi_free(j->items);
-    clvi_free(j->held);
+    clvi_held_out_free(&j->held);
     for (size_t h = 0; h < CLVI_MAX_PAIRS; h++)
         clvi_free(j->answers[h]);
     clvi_free(j->best);

@@ -9,7 +9,7 @@
 
 static int64_t padded(const clvi_heal_job *j)
 {
-    return (j->n_held + j->opts->batch - 1) / j->opts->batch * j->opts->batch;
+    return (j->held.n + j->opts->batch - 1) / j->opts->batch * j->opts->batch;
 }
 
 size_t clvi_heal_image(const clvi_heal_job *j)
@@ -24,41 +24,17 @@ static size_t numbers(const clvi_heal_job *j, size_t h)
     return (size_t)(clv_tensor_count(t) / t->dims[0]);
 }
 
-/* Corrupt images are taken out: the ones behind them move up. */
-static clv_status read_held(clvi_heal_job *j, clv_error *err)
-{
-    const size_t image = clvi_heal_image(j);
-    int64_t kept = 0;
-    for (int64_t i = 0; i < j->n_held; i++) {
-        bool bad = false;
-        clv_tensor one = j->input;
-        one.dims[0] = 1;
-        one.data = j->held + (size_t)kept * image;
-        TRY(clv_dataset_read(j->images, j->items[j->n_train + i], 1, j->preprocess, &one, &bad, j->context, err));
-        kept += !bad;
-        TRY(clvi_check_cancel(j->context, err));
-    }
-    j->n_held = kept;
-    if (kept < 1)
-        return FAIL(err, CLV_ERR_DATA, "none of the held-out images can be read");
-    for (int64_t i = kept; i < padded(j); i++)
-        memcpy(j->held + (size_t)i * image, j->held + (size_t)(i - kept) % (size_t)kept * image, image * sizeof(float));
-    return CLV_OK;
-}
-
 clv_status clvi_heal_hold_out(clvi_heal_job *j, clv_error *err)
 {
-    const size_t n = (size_t)padded(j), image = clvi_heal_image(j), lane = (size_t)j->opts->batch / CLVI_HEAL_LANES;
-    size_t floats;
-    if (!clvi_mul(n, image, &floats) || !(j->held = clvi_alloc_array(floats, sizeof(float))))
-        return FAIL(err, CLV_ERR_NOMEM, "%zu held-out images", n);
-    TRY(read_held(j, err));
+    const size_t image = clvi_heal_image(j), lane = (size_t)j->opts->batch / CLVI_HEAL_LANES;
+    TRY(clvi_held_out_read(&j->held, j->images, j->preprocess, &j->input, j->context, err));
+    const size_t n = (size_t)padded(j);
     for (size_t h = 0; h < j->pairs.n_outputs; h++)
         if (!(j->answers[h] = clvi_alloc_array(n * numbers(j, h), sizeof(float))))
             return FAIL(err, CLV_ERR_NOMEM, "answers of the teacher to %zu images", n);
     for (size_t at = 0; at < (size_t)padded(j); at += (size_t)j->opts->batch) {
         TRY(clvi_check_cancel(j->context, err));
-        TRY(clvi_tplan_run(j->guide, j->held + at * image, NULL, NULL, err));
+        TRY(clvi_tplan_run(j->guide, j->held.images + at * image, NULL, NULL, err));
         for (size_t l = 0; l < CLVI_HEAL_LANES; l++)
             for (size_t h = 0; h < j->pairs.n_outputs; h++)
                 memcpy(j->answers[h] + (at + l * lane) * numbers(j, h), clvi_tplan_head(j->guide, l, h),
@@ -75,9 +51,9 @@ typedef struct tally {
 static void judge_lane(const clvi_heal_job *j, size_t first, size_t lane, tally *t)
 {
     const size_t per = (size_t)j->opts->batch / CLVI_HEAL_LANES, at = first + lane * per;
-    if (at >= (size_t)j->n_held)
+    if (at >= (size_t)j->held.n)
         return;
-    const size_t rows = clvi_min_size(per, (size_t)j->n_held - at);
+    const size_t rows = clvi_min_size(per, (size_t)j->held.n - at);
     for (size_t h = 0; h < j->pairs.n_outputs; h++) {
         const size_t n = numbers(j, h);
         const float *const s = clvi_tplan_head(j->plan, lane, h), *const a = j->answers[h] + at * n;
@@ -101,14 +77,14 @@ clv_status clvi_heal_judge(clvi_heal_job *j, const float *theta, clvi_heal_score
         memcpy(j->work, own, size * sizeof *own);
         memcpy(own, theta, size * sizeof *own);
     }
-    for (size_t at = 0; at < (size_t)j->n_held && st == CLV_OK; at += (size_t)j->opts->batch) {
-        st = clvi_tplan_run(j->plan, j->held + at * image, NULL, NULL, err);
+    for (size_t at = 0; at < (size_t)j->held.n && st == CLV_OK; at += (size_t)j->opts->batch) {
+        st = clvi_tplan_run(j->plan, j->held.images + at * image, NULL, NULL, err);
         for (size_t l = 0; l < CLVI_HEAL_LANES && st == CLV_OK; l++)
             judge_lane(j, at, l, &t);
     }
     if (theta)
         memcpy(own, j->work, size * sizeof *own);
-    out->loss = t.loss / (double)j->n_held;
+    out->loss = t.loss / (double)j->held.n;
     out->agreement = t.classed ? 100.0 * (double)t.same / (double)t.classed : (double)NAN;
     j->judge_seconds = clvi_now() - began;
     return st;

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "report/report.h"
 #include "train/heal.h"
+#include "train/held_out.h"
 #include "train/loader.h"
 #include "train/optimiser.h"
 #include "train/pairs.h"
@@ -32,10 +33,8 @@ typedef struct clvi_heal_job {
     clvi_optimiser optimiser;
     clvi_loader *loader;
 
-    int64_t *items; /* training items first, then those held out */
-    int64_t n_train, n_held;
-    float *held;                    /* [n_held rounded up to the batch][image] */
-    float *answers[CLVI_MAX_PAIRS]; /* the teacher's, for outputs: [n_held rounded up][numbers of one image] */
+    clvi_held_out held;
+    float *answers[CLVI_MAX_PAIRS]; /* the teacher's, for outputs: [held.n rounded up to the batch][of one image] */
     float *work;                    /* [size] */
     float *best;                    /* theta of the best so far */
     clvi_heal_score start, best_score, last;

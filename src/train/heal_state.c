@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The state of a healing on disk: a header of fixed size, then five vectors of the parameters' size. Written and read
- * on the same machine; a file of another run, seed or network is refused. */
-#include <inttypes.h>
+/* The state of a healing on disk; that of another run, seed or network is refused. */
 #include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
-#include "base/size.h"
 #include "train/heal_private.h"
+#include "train/keep.h"
 
 #define MAGIC 0x31746c6165766c63u /* "clvealt1" */
 
@@ -18,20 +14,6 @@ typedef struct header {
     clvi_heal_score start, best;
 } header;
 
-/* FNV-1a over the names and sizes of the parameters. */
-static uint64_t fingerprint(const clvi_heal_job *j)
-{
-    const clvi_tparam *params;
-    const size_t n = clvi_tplan_params(j->plan, &params);
-    uint64_t h = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < n; i++) {
-        for (const char *c = params[i].name; *c; c++)
-            h = (h ^ (uint8_t)*c) * 0x100000001b3u;
-        h = (h ^ params[i].count) * 0x100000001b3u;
-    }
-    return (h ^ (uint64_t)j->n_train) * 0x100000001b3u;
-}
-
 static header describe(const clvi_heal_job *j)
 {
     header h;
@@ -39,7 +21,7 @@ static header describe(const clvi_heal_job *j)
     h.magic = MAGIC;
     h.size = clvi_tplan_size(j->plan);
     h.seed = j->opts->seed;
-    h.print = fingerprint(j);
+    h.print = clvi_keep_fingerprint(j->plan, j->held.n_train);
     h.batch = j->opts->batch;
     h.steps = j->opts->steps;
     h.step = j->step;
@@ -55,60 +37,43 @@ static header describe(const clvi_heal_job *j)
     return h;
 }
 
-#define VECTORS 5
-
-static void vectors(const clvi_heal_job *j, float *out[VECTORS])
+static clvi_keep file_of(const clvi_heal_job *j)
 {
-    out[0] = clvi_tplan_theta(j->plan);
-    out[1] = j->optimiser.m;
-    out[2] = j->optimiser.v;
-    out[3] = j->optimiser.average;
-    out[4] = j->best;
+    float *const theta = clvi_tplan_theta(j->plan);
+    const size_t n = clvi_tplan_size(j->plan), f = sizeof(float);
+    size_t doubles;
+    double *const white = clvi_tplan_white_state(j->plan, &doubles);
+    return (clvi_keep){.path = j->opts->checkpoint,
+                       .header_size = sizeof(header),
+                       .vector = {theta, j->optimiser.m, j->optimiser.v, j->optimiser.average, j->best, white},
+                       .bytes = {n * f, n * f, n * f, n * f, n * f, doubles * sizeof(double)},
+                       .n = 6};
 }
 
 clv_status clvi_heal_state_save(const clvi_heal_job *j, clv_error *err)
 {
     const header h = describe(j);
-    clvi_file_writer *file = NULL;
-    float *vector[VECTORS];
-    vectors(j, vector);
-    clv_status st = clvi_file_create(&file, j->opts->checkpoint, err);
-    if (st == CLV_OK)
-        st = clvi_file_write(file, &h, sizeof h, err);
-    for (int i = 0; i < VECTORS && st == CLV_OK; i++)
-        st = clvi_file_write(file, vector[i], h.size * sizeof(float), err);
-    if (st == CLV_OK)
-        st = clvi_file_commit(file, err);
-    clvi_file_free(file);
-    return st;
+    const clvi_keep keep = file_of(j);
+    return clvi_keep_save(&keep, &h, err);
 }
 
 clv_status clvi_heal_state_load(clvi_heal_job *j, bool *found, clv_error *err)
 {
     const header want = describe(j);
-    clvi_bytes bytes = {0};
+    const clvi_keep keep = file_of(j);
+    clvi_bytes bytes;
     header h;
-    float *vector[VECTORS];
-    *found = access(j->opts->checkpoint, F_OK) == 0;
+    TRY(clvi_keep_read(&keep, &h, &bytes, found, err));
     if (!*found)
         return CLV_OK;
-    TRY(clvi_file_read(&bytes, j->opts->checkpoint, err));
     clv_status st = CLV_OK;
-    if (bytes.size != sizeof h + VECTORS * want.size * sizeof(float))
-        st = FAIL(err, CLV_ERR_DATA, "%s: %zu bytes, a state of this network has %zu", j->opts->checkpoint, bytes.size,
-                  sizeof h + VECTORS * (size_t)want.size * sizeof(float));
-    if (st == CLV_OK) {
-        memcpy(&h, bytes.data, sizeof h);
-        if (h.magic != MAGIC || h.size != want.size || h.seed != want.seed || h.print != want.print ||
-            h.batch != want.batch || h.steps != want.steps || h.rate != want.rate ||
-            h.temperature != want.temperature || h.features != want.features || h.step < 0)
-            st = FAIL(err, CLV_ERR_DATA, "%s is the state of another run: other network, images or options",
-                      j->opts->checkpoint);
-    }
-    if (st == CLV_OK) {
-        vectors(j, vector);
-        for (int i = 0; i < VECTORS; i++)
-            memcpy(vector[i], bytes.data + sizeof h + (size_t)i * want.size * sizeof(float), want.size * sizeof(float));
+    if (h.magic != MAGIC || h.size != want.size || h.seed != want.seed || h.print != want.print ||
+        h.batch != want.batch || h.steps != want.steps || h.rate != want.rate || h.temperature != want.temperature ||
+        h.features != want.features || h.step < 0) {
+        st = FAIL(err, CLV_ERR_DATA, "%s is the state of another run: other network, images or options",
+                  j->opts->checkpoint);
+    } else {
+        clvi_keep_take(&keep, &bytes);
         j->step = h.step;
         j->optimiser.steps = h.optimiser_steps;
         j->spent = h.spent;

@@ -94,6 +94,18 @@ static void augment(const clvi_loader *l, float *out, const float *in, clvi_rng 
             }
 }
 
+/* A black square whose centre is any pixel. DeVries and Taylor, arXiv 1708.04552. */
+static void cut_out(const clvi_loader *l, float *image, clvi_rng *rng)
+{
+    const int64_t h = l->opts.chw[1], w = l->opts.chw[2], side = l->opts.cutout;
+    const int64_t top = (int64_t)clvi_rng_below(rng, (uint64_t)h) - side / 2;
+    const int64_t left = (int64_t)clvi_rng_below(rng, (uint64_t)w) - side / 2;
+    for (int64_t k = 0; k < l->opts.chw[0]; k++)
+        for (int64_t y = top < 0 ? 0 : top; y < top + side && y < h; y++)
+            for (int64_t x = left < 0 ? 0 : left; x < left + side && x < w; x++)
+                image[(k * h + y) * w + x] = l->black[k % 3];
+}
+
 /* A corrupt image gives its place to the next one of the order that is not. */
 static clv_status fill(clvi_loader *l, slot *s, int64_t step, clv_error *err)
 {
@@ -113,6 +125,8 @@ static clv_status fill(clvi_loader *l, slot *s, int64_t step, clv_error *err)
         clvi_rng rng;
         clvi_rng_seed_stream(&rng, l->opts.seed ^ 0x9e3779b97f4a7c15u, (uint64_t)(step * l->opts.batch + i));
         augment(l, s->images + (size_t)i * l->image, pixels, &rng);
+        if (l->opts.cutout > 0)
+            cut_out(l, s->images + (size_t)i * l->image, &rng);
         s->labels[i] = clv_dataset_label(l->dataset, l->items[at]);
     }
     return CLV_OK;

@@ -17,6 +17,7 @@ typedef struct clvi_loader_opts {
     int64_t chw[3]; /* what every item must come out at */
     int64_t shift;  /* padded by so many black pixels, then cropped at random; 0: not */
     bool flip;      /* left and right exchanged for every other image */
+    int64_t cutout; /* side of a square that is made black, anywhere in the image, cut at its border; 0: none */
     uint64_t seed;
     int64_t first_step; /* the first batch is that of this step */
     bool labels;        /* every item has one */

@@ -4,6 +4,7 @@
 #define CLVI_TRAIN_NODE_H
 
 #include "base/context.h"
+#include "ops/conv_shape.h"
 #include "ops/op.h"
 #include "runtime/session.h"
 #include "train/dnn.h"
@@ -92,6 +93,10 @@ const clvi_loops *clvi_tloops(const clvi_tplan *plan);
 const char *clvi_tlabel(const clvi_tnode *node);
 /* A constant input as this plan has it: parameters live in theta, BatchNorm's statistics in its state. */
 float *clvi_tconstant(const clvi_tnode *node, size_t i);
+
+/* For prepare: gives *out (clvi_white_free) when the plan whitens and the weights are this node's alone; else NULL. */
+struct clvi_white;
+clv_status clvi_twhiten(struct clvi_white **out, clvi_tnode *node, const clvi_conv_shape *shape, clv_error *err);
 
 const clvi_gradient *clvi_gradient_find(const clvi_node *node);
 

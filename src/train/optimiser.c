@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/size.h"
+#include "train/white.h"
 
 #define CHUNK 16384
 #define PI    3.14159265358979323846
@@ -81,6 +82,15 @@ typedef struct step_job {
     double rate, scale;
 } step_job;
 
+/* Early on the mean follows the weights, so that it does not remember the start for long. */
+static void follow(clvi_optimiser *o, size_t at, size_t count)
+{
+    const float *const w = clvi_tplan_theta(o->plan);
+    const double keep = fmin(o->opts.mean, (1 + (double)o->steps) / (10 + (double)o->steps));
+    for (size_t i = at; i < at + count && o->opts.mean > 0; i++)
+        o->average[i] += (float)(1 - keep) * (w[i] - o->average[i]);
+}
+
 static void move_param(const step_job *j, const clvi_tparam *p, double unit)
 {
     clvi_optimiser *const o = j->o;
@@ -104,19 +114,38 @@ static void move_param(const step_job *j, const clvi_tparam *p, double unit)
                                      .scale = (float)j->scale};
         o->loops->adam(w, o->m + at, o->v + at, g, p->count, &step);
     }
-    /* Early on the mean follows the weights, so that it does not remember the start for long. */
-    const double keep = fmin(o->opts.mean, (1 + (double)o->steps) / (10 + (double)o->steps));
-    for (size_t i = 0; i < p->count && o->opts.mean > 0; i++)
-        o->average[at + i] += (float)(1 - keep) * (w[i] - o->average[at + i]);
+    follow(o, at, p->count);
+}
+
+static void move_white(const step_job *j, clvi_white *w)
+{
+    clvi_optimiser *const o = j->o;
+    const clvi_white_step step = {.theta = clvi_tplan_theta(o->plan),
+                                  .m = o->m,
+                                  .v = o->v,
+                                  .gradient = clvi_tplan_gradient(o->plan),
+                                  .rate = j->rate,
+                                  .beta1 = o->opts.beta1,
+                                  .beta2 = o->opts.beta2,
+                                  .scale = j->scale};
+    clvi_white_move(w, &step);
+    follow(o, w->weight, w->blocks * w->rows * w->taps);
+    if (w->has_bias)
+        follow(o, w->bias, w->blocks * w->rows);
 }
 
 static void step_task(void *arg, size_t index, int worker)
 {
     const step_job *const j = arg;
     const clvi_tparam *params;
+    struct clvi_white *const *whites;
+    const size_t n = clvi_tplan_params(j->o->plan, &params);
     (void)worker;
-    (void)clvi_tplan_params(j->o->plan, &params);
-    move_param(j, &params[index], j->o->unit[index]);
+    (void)clvi_tplan_whites(j->o->plan, &whites);
+    if (index >= n)
+        move_white(j, whites[index - n]);
+    else if (!params[index].white)
+        move_param(j, &params[index], j->o->unit[index]);
 }
 
 double clvi_optimiser_step(clvi_optimiser *o, double rate)
@@ -132,7 +161,9 @@ double clvi_optimiser_step(clvi_optimiser *o, double rate)
         return norm;
     step_job j = {.o = o, .rate = rate, .scale = o->opts.clip > 0 && norm > o->opts.clip ? o->opts.clip / norm : 1};
     o->steps++;
-    clvi_pool_run(o->pool, clvi_tplan_params(o->plan, &params), step_task, &j);
+    struct clvi_white *const *whites;
+    const size_t tasks = clvi_tplan_params(o->plan, &params) + clvi_tplan_whites(o->plan, &whites);
+    clvi_pool_run(o->pool, tasks, step_task, &j);
     return norm;
 }
 

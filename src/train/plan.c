@@ -358,6 +358,7 @@ static clv_status build(clvi_tplan *plan, const clv_tensor *input, clv_error *er
     TRY(choose_gradients(plan, err));
     list_events(plan);
     TRY(prepare_nodes(plan, err));
+    TRY(clvi_tplan_place_whites(plan, err));
     return clvi_tplan_place(plan, err);
 }
 
@@ -409,6 +410,7 @@ void clvi_tplan_free(clvi_tplan *plan)
     clvi_free(plan->theta);
     clvi_free(plan->gradient);
     clvi_free(plan->state);
+    clvi_free(plan->white_state);
     clvi_shapes_free(&plan->shapes);
     clvi_free(plan);
 }

@@ -20,6 +20,7 @@ typedef struct clvi_tplan_opts {
     int64_t lanes;        /* divides batch */
     const int32_t *heads; /* values that the caller reads, and whose gradients it gives; NULL: the graph's outputs */
     size_t n_heads;
+    bool whiten;     /* convolutions gather what clvi_white_move needs */
     bool backward;   /* false: forward only, with less memory */
     bool batch_norm; /* BatchNormalization normalises with the batch's statistics, and tracks them; else with its own */
 } clvi_tplan_opts;
@@ -54,6 +55,7 @@ typedef struct clvi_tparam {
     int32_t value; /* of the graph */
     const char *name;
     size_t offset, count; /* in the vectors below */
+    bool white;           /* moves by clvi_white_move */
     bool decay;           /* a matrix or a kernel: weight decay applies; biases and norms: not */
 } clvi_tparam;
 
@@ -67,6 +69,10 @@ float *clvi_tplan_state(const clvi_tplan *plan, size_t *count);
 /* Write parameters (theta: NULL: the plan's) and running statistics into the initializers of `graph`, a clone of the
  * plan's with the same value ids. */
 clv_status clvi_tplan_store(const clvi_tplan *plan, const float *theta, clvi_graph *graph, clv_error *err);
+
+struct clvi_white;
+size_t clvi_tplan_whites(const clvi_tplan *plan, struct clvi_white *const **list); /* with opts.whiten */
+double *clvi_tplan_white_state(const clvi_tplan *plan, size_t *count);             /* of all, for checkpoints */
 
 size_t clvi_tplan_bytes(const clvi_tplan *plan); /* of activations and gradients, all lanes */
 

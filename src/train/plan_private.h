@@ -50,6 +50,11 @@ struct clvi_tplan {
     size_t n_state;
     int32_t *state_of; /* [n_values] offset in state or CLVI_NONE */
 
+    struct clvi_white **white; /* [n_white], each owned by its node */
+    size_t n_white;
+    double *white_state; /* of all of them */
+    size_t n_white_state;
+
     bool *wants; /* [n_values] depends on a parameter */
     bool *live;  /* [n_values] has a gradient */
 
@@ -71,6 +76,9 @@ struct clvi_tplan {
 };
 
 bool clvi_tplan_is_head(const clvi_tplan *plan, int32_t value);
+
+/* The state of all that whitens. */
+clv_status clvi_tplan_place_whites(clvi_tplan *plan, clv_error *err);
 
 /* Offsets of activations and gradients, and the memory of the lanes. */
 clv_status clvi_tplan_place(clvi_tplan *plan, clv_error *err);

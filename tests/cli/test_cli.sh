@@ -25,7 +25,7 @@ expect 0 "$cleave" --version
 expect 2 "$cleave" compres
 says err 'did you mean "compress"'
 expect 2 "$cleave" help nonsense
-for verb in inspect compress heal frontier stats eval run diff synth new bench plan; do
+for verb in inspect compress heal train frontier stats eval run diff synth new bench plan; do
     expect 0 "$cleave" "$verb" --help
     says out "usage: cleave $verb"
     says out "examples:"
@@ -162,6 +162,64 @@ says err "--teacher"
 expect 1 "${heal[@]}" --steps 6 --batch 96 -o none.onnx
 no_file none.onnx
 
+# --- compress, heal, time and report in one run; the same bytes as in two, with a file that other engines read
+expect 0 "${compress[@]}" -o both.onnx --heal-steps 6 --eval images.bin --bench --report both.md --json both.json --heal-plot both.svg
+says out "healed"
+says out "same class as the original"
+says out "ms, 1 image, 1 thread, cleave"
+expect 0 "$fixture" json both.json
+expect 0 grep -q '"times_faster"' both.json
+expect 0 grep -q '^| top-1 | .* % | .* % | .* % |' both.md
+expect 0 grep -q -- '--heal-steps 6 --eval images.bin' both.md
+expect 0 grep -q "</svg>" both.svg
+expect 0 "$cleave" heal small.onnx --teacher net.onnx --images images.bin --steps 6 -o two.steps.onnx
+expect 0 "$cleave" diff both.onnx two.steps.onnx --images images.bin
+expect 0 "${compress[@]}" -o both.onnx --heal 1s --heal-images images.bin
+says out "held out"
+expect 2 "${compress[@]}" -o none.onnx --heal soon
+says err "3m"
+expect 5 "${compress[@]}" -o none.onnx --heal-steps 2 --eval images.bin --min-top1 99.9 --bench
+no_file none.onnx
+
+# --- train
+train=("$cleave" train --arch resnet8 --width 0.5 --data images.bin --batch 16 --epochs 2 --held-out 16)
+expect 0 "${train[@]}" -o trained.onnx --eval images.bin --json train.json --log train.jsonl --plot train.svg
+says out "held_out_top1"
+says out "eval"
+expect 0 "$fixture" json train.json
+expect 0 grep -q '"held_out_top1"' train.jsonl
+expect 0 grep -q "</svg>" train.svg
+expect 0 "$cleave" eval trained.onnx --data images.bin
+expect 0 "${train[@]}" -o again.onnx --threads 1
+expect 0 cmp trained.onnx again.onnx
+expect 0 "$cleave" train trained.onnx --data images.bin --batch 16 --epochs 1 --rate 0.01 --optimiser adamw -o further.onnx
+expect 2 "$cleave" train trained.onnx --data images.bin -o trained.onnx
+says err "a file of its own"
+expect 2 "$cleave" train trained.onnx --arch resnet8 --data images.bin -o x.onnx
+expect 2 "$cleave" train --data images.bin -o x.onnx
+says err "--arch"
+expect 2 "$cleave" train --arch resnet9 --data images.bin -o x.onnx
+says err "resnet20"
+expect 2 "${train[@]}" -o x.onnx --optimiser lion
+expect 2 "${train[@]}" -o x.onnx --shift far
+expect 1 "${train[@]}" -o x.onnx --rate 900 --decay 9 --epochs 40
+says err "step "
+expect 1 "$cleave" train --arch resnet8 --data pictures-bad -o x.onnx
+no_file x.onnx
+"${train[@]}" --epochs 4000 -o stopped.onnx --checkpoint stopped.state >out 2>err &
+pid=$!
+for _ in $(seq 100); do
+    [ -e stopped.state ] && break
+    sleep 0.1
+done
+kill -INT $pid
+wait $pid
+status=$?
+checks=$((checks + 1))
+[ $status -eq 130 ] || fail "status $status after an interrupt of training"
+says err "holds the best so far"
+expect 0 "$cleave" eval stopped.onnx --data images.bin
+
 expect 2 "${compress[@]}" -o net.onnx
 says err "the input itself"
 expect 5 "${compress[@]}" -o floor.onnx --eval images.bin --min-top1 99.9
@@ -223,7 +281,7 @@ says err "builtin:shapes"
 expect 2 "$cleave" new resnet20
 says err "-o FILE.onnx is missing"
 expect 2 "$cleave" new resnet21 -o none.onnx
-says err "there are: resnet20"
+says err "there are: resnet8"
 expect 2 "$cleave" new resnet18 -o none.onnx --width 2
 no_file none.onnx
 expect 1 "$cleave" new resnet20 -o no/such/folder/x.onnx

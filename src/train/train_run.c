@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The steps of a training, and what is kept of them. */
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/size.h"
+#include "onnx/onnx.h"
+#include "train/loss.h"
+#include "train/train_private.h"
+
+#define LOG_EVERY 10 /* steps */
+
+static void add_point(clvi_train_job *j, int curve, double x, double y)
+{
+    clvi_train_curve *const c = &j->curves[curve];
+    if (c->n < CLVI_TRAIN_CURVE_MAX) {
+        c->x[c->n] = x;
+        c->y[c->n++] = y;
+    }
+}
+
+static clv_status lane_loss(void *user, clvi_tplan *plan, size_t lane, int worker, clv_error *err)
+{
+    clvi_train_job *const j = user;
+    const size_t rows = (size_t)j->opts->batch / CLVI_TRAIN_LANES;
+    (void)worker;
+    (void)err;
+    j->lane_right[lane] = 0;
+    j->lane_loss[lane] = clvi_loss_cross_entropy(
+        clvi_tplan_head_gradient(plan, lane, 0), clvi_tplan_head(plan, lane, 0), j->batch.labels + lane * rows, rows,
+        (size_t)j->classes, j->opts->smoothing, 1.0 / (double)j->opts->batch, &j->lane_right[lane]);
+    return CLV_OK;
+}
+
+/* --- judging and keeping ----------------------------------------------------------------------------------------- */
+
+clv_status clvi_train_judge(clvi_train_job *j, clvi_train_score *out, clv_error *err)
+{
+    const size_t batch = (size_t)j->opts->batch, per = batch / CLVI_TRAIN_LANES, n = (size_t)j->held.n;
+    const size_t image = (size_t)(clv_tensor_count(&j->input) / j->input.dims[0]);
+    int64_t right = 0;
+    double loss = 0;
+    TRY(clvi_tplan_store(j->plan, NULL, j->graph, err));
+    for (size_t at = 0; at < n; at += batch) {
+        TRY(clvi_tplan_run(j->judge, j->held.images + at * image, NULL, NULL, err));
+        for (size_t l = 0; l < CLVI_TRAIN_LANES && at + l * per < n; l++) {
+            const size_t first = at + l * per, rows = clvi_min_size(per, n - first);
+            for (size_t r = 0; r < rows; r++) {
+                const int64_t label =
+                    clv_dataset_label(j->images, j->held.items[j->held.n_train + (int64_t)(first + r)]);
+                loss += clvi_loss_cross_entropy(NULL, clvi_tplan_head(j->judge, l, 0) + r * (size_t)j->classes, &label,
+                                                1, (size_t)j->classes, 0, 1, &right);
+            }
+        }
+    }
+    *out = (clvi_train_score){loss / (double)n, 100.0 * (double)right / (double)n};
+    return CLV_OK;
+}
+
+static clv_status keep_if_better(clvi_train_job *j, clv_error *err)
+{
+    size_t n;
+    const double gain = j->last.accuracy - j->best_score.accuracy;
+    if (!isfinite(j->last.loss) || gain < 0 || (!(gain > 0) && j->last.loss >= j->best_score.loss))
+        return CLV_OK;
+    j->best_score = j->last;
+    j->best_epoch = (j->step + j->per_epoch - 1) / j->per_epoch;
+    memcpy(j->best, clvi_tplan_theta(j->plan), clvi_tplan_size(j->plan) * sizeof(float));
+    memcpy(j->best_state, clvi_tplan_state(j->plan, &n), j->n_state * sizeof(float));
+    return j->opts->save ? clvi_onnx_write(j->graph, j->opts->save, err) : CLV_OK;
+}
+
+static clv_status judge(clvi_train_job *j, clv_error *err)
+{
+    const int64_t whole = j->per_epoch, done = (j->step - 1) % whole + 1;
+    const double images = (double)(done * j->opts->batch), epoch = (double)j->step / (double)whole;
+    const double gone = clvi_now() - j->began, steps = (double)(j->step - j->first_step);
+    TRY(clvi_train_judge(j, &j->last, err));
+    TRY(keep_if_better(j, err));
+    const double loss = j->epoch_loss / images, accuracy = 100 * j->epoch_right / images;
+    clvi_log(j->context, CLV_LOG_INFO,
+             "epoch %.3g of %" PRId64 ": loss %.4f, accuracy %.2f %%, held out %.2f %% (loss %.4f, best %.2f %%), "
+             "%.0f images/s, about %.0f s to go",
+             epoch, j->opts->epochs, loss, accuracy, j->last.accuracy, j->last.loss, j->best_score.accuracy,
+             (double)j->opts->batch / j->step_seconds, gone * (double)(j->total - j->step) / fmax(steps, 1));
+    add_point(j, CLVI_TRAIN_HELD_LOSS, (double)j->step, j->last.loss);
+    add_point(j, CLVI_TRAIN_ACCURACY, epoch, accuracy);
+    add_point(j, CLVI_TRAIN_HELD_ACCURACY, epoch, j->last.accuracy);
+    if (!j->opts->log)
+        return CLV_OK;
+    clvi_str_printf(&j->log,
+                    "{\"step\": %" PRId64 ", \"epoch\": %.6g, \"epoch_loss\": %.6g, \"epoch_top1\": %.4f, "
+                    "\"held_out_loss\": %.6g, \"held_out_top1\": %.4f, \"best_top1\": %.4f, \"seconds\": %.2f}\n",
+                    j->step, epoch, loss, accuracy, j->last.loss, j->last.accuracy, j->best_score.accuracy,
+                    clvi_now() - j->began);
+    return clvi_file_replace(j->opts->log, j->log.text, j->log.size, err);
+}
+
+/* --- steps ------------------------------------------------------------------------------------------------------- */
+
+static clv_status fail_not_finite(clvi_train_job *j, double loss, clv_error *err)
+{
+    const char *const where = clvi_tplan_diagnose(j->plan, j->batch.images, lane_loss, j);
+    return FAIL(err, CLV_ERR_NUMERIC, "step %" PRId64 ": the loss is %g; NaN or Inf first %s", j->step, loss,
+                where ? where : "in the loss");
+}
+
+static void note_step(clvi_train_job *j, double loss, double rate, double seconds)
+{
+    j->step_seconds = j->step_seconds > 0 ? 0.95 * j->step_seconds + 0.05 * seconds : seconds;
+    j->smooth_loss = j->smooth_loss > 0 ? 0.95 * j->smooth_loss + 0.05 * loss : loss;
+    if (j->step % (j->total / CLVI_TRAIN_CURVE_MAX + 1) == 0)
+        add_point(j, CLVI_TRAIN_LOSS, (double)j->step, j->smooth_loss);
+    if (j->opts->log && j->step % LOG_EVERY == 0)
+        clvi_str_printf(&j->log,
+                        "{\"step\": %" PRId64 ", \"loss\": %.6g, \"rate\": %.4g, \"images_per_second\": %.1f, "
+                        "\"seconds\": %.2f}\n",
+                        j->step, loss, rate, (double)j->opts->batch / j->step_seconds, clvi_now() - j->began);
+}
+
+static clv_status one_step(clvi_train_job *j, clv_error *err)
+{
+    const double began = clvi_now();
+    const double rate = j->rate * clvi_schedule_factor(j->schedule, (double)j->step / (double)j->total);
+    double loss = 0;
+    TRY(clvi_loader_next(j->loader, &j->batch, err));
+    TRY(clvi_tplan_run(j->plan, j->batch.images, lane_loss, j, err));
+    if (j->step % j->per_epoch == 0)
+        j->epoch_loss = j->epoch_right = 0;
+    for (size_t l = 0; l < CLVI_TRAIN_LANES; l++) {
+        loss += j->lane_loss[l];
+        j->epoch_right += (double)j->lane_right[l];
+    }
+    j->epoch_loss += loss;
+    loss /= (double)j->opts->batch;
+    if (!isfinite(loss) || !isfinite(clvi_optimiser_step(&j->optimiser, rate)))
+        return fail_not_finite(j, loss, err);
+    j->step++;
+    note_step(j, loss, rate, clvi_now() - began);
+    return CLV_OK;
+}
+
+clv_status clvi_train_run(clvi_train_job *j, clv_error *err)
+{
+    while (j->step < j->total && !j->stopped) {
+        TRY(one_step(j, err));
+        clvi_progress(j->context, "training", j->step, j->total);
+        const bool epoch_ends = j->step % j->per_epoch == 0;
+        j->stopped = j->step < j->total && clvi_check_cancel(j->context, NULL) != CLV_OK;
+        if (j->stopped && !epoch_ends && j->opts->checkpoint) /* an unbroken run does not judge here */
+            TRY(clvi_train_state_save(j, err));
+        if (j->stopped || epoch_ends)
+            TRY(judge(j, err));
+        if (epoch_ends && j->step < j->total && j->opts->checkpoint)
+            TRY(clvi_train_state_save(j, err));
+    }
+    return CLV_OK;
+}
