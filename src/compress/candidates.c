@@ -10,7 +10,8 @@
 /* Shares of the original MACs at which a form is tried. */
 static const double shares[] = {0.06, 0.09, 0.13, 0.18, 0.24, 0.31, 0.4, 0.55, 0.65, 0.8};
 #define SHARES (sizeof shares / sizeof *shares)
-#define LARGE  1024 /* inputs of a group, taps counted */
+#define LARGE  1024 /* inputs of a group, taps counted: all threads work at one curve */
+#define HUGE   2048 /* and a curve has half as many points, since each costs the cube of this */
 
 clvi_fit_opts clvi_candidate_fit_opts(const clvi_candidate *candidate, const clvi_fit_opts *base)
 {
@@ -34,6 +35,11 @@ static int64_t macs_at(const clvi_form *form, const clvi_conv *conv, double size
     return form->macs(conv, &fit);
 }
 
+static int64_t inputs_of(const clvi_conv *v)
+{
+    return v->c / v->groups * v->kh * v->kw;
+}
+
 /* For each share of the original MACs the largest size within it: sizes[SHARES]. Sizes go in steps of `round` for each
  * group, or of one where one is already a good part of the original. */
 static size_t list_sizes(double *sizes, const clvi_form *form, const clvi_conv *conv, const clvi_explore_opts *opts)
@@ -45,7 +51,8 @@ static size_t list_sizes(double *sizes, const clvi_form *form, const clvi_conv *
     const int64_t most = conv->o * conv->c; /* no form gets that far; a bound all the same */
     int64_t last = 0;
     size_t n = 0;
-    for (size_t i = 0; i < SHARES; i++) {
+    const size_t every = inputs_of(conv) >= HUGE ? 2 : 1;
+    for (size_t i = every - 1; i < SHARES; i += every) {
         int64_t size = last;
         for (int64_t next = last + step; next <= most; next += step) {
             const int64_t macs = macs_at(form, conv, (double)next, &opts->fit);
@@ -138,8 +145,7 @@ static void take_curve(clvi_candidates *list, const trial *t)
 /* Whether the products of one trial are enough for all threads. */
 static bool is_large(const trial *t)
 {
-    const clvi_conv *v = &t->site->conv;
-    return v->c / v->groups * v->kh * v->kw >= LARGE;
+    return inputs_of(&t->site->conv) >= LARGE;
 }
 
 /* In strips, so that progress shows and an interrupt is heard; a large trial alone, since threads that wait for the
