@@ -5,8 +5,8 @@ demo:
 	@tools/install_deps.sh
 	@mkdir -p build
 	@(cmake --preset release -DCLV_TESTS=OFF && cmake --build --preset release) >build/demo.log 2>&1 || (cat build/demo.log; false)
-	build/release/cli/cleave synth -o synth.svg
+	@tools/demo.sh build/release/cli/cleave
 test:
 	@tools/test.sh
 clean:
-	rm -rf build synth.svg
+	rm -rf build demo.onnx demo.onnx.recipe.json demo.md

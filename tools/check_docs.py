@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """check_docs.py CLEAVE [MARKDOWN ...]: run every `$ command` of the ```console blocks, in order, file by file.
 
-Commands that start with `cleave` run in an empty folder where `data` is ../shared/data; without that folder those that name it are
-skipped and counted, as are those that need ONNX Runtime (`bench --against`) where build/python lacks it. `make`, `cmake`, `ctest` and what needs a fresh machine is what CI itself does and is not run again here. A
+Commands that start with `cleave` run in an empty folder where `examples` is the project's and `data` is ../shared/data; without that folder
+those that name it are skipped and counted, as are those that need ONNX Runtime (`bench --against`) where build/python lacks it. `make`, `cmake`, `ctest` and what needs a fresh machine is what CI itself does and is not run again here. A
 command that must fail says so: `# exit 5`. Exit 1 when one ends otherwise; 77 when nothing could be run."""
 import pathlib
 import re
@@ -40,6 +40,7 @@ def main():
     ran = skipped = failed = 0
     for path in files:
         with tempfile.TemporaryDirectory() as folder:
+            (pathlib.Path(folder) / "examples").symlink_to(ROOT / "examples")
             if DATA.exists():
                 (pathlib.Path(folder) / "data").symlink_to(DATA)
             for text in commands(path):
