@@ -132,6 +132,20 @@ static size_t count_nodes(const clvi_graph *graph, const clvi_plan *plan)
     return n < graph->n_nodes ? n : graph->n_nodes;
 }
 
+/* Concat nodes that no step runs: their inputs are written where they belong. */
+static size_t count_in_place(const clvi_graph *graph, const clvi_plan *plan)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < graph->n_nodes; i++) {
+        bool run = !clvi_node_is(graph->nodes[i], "Concat");
+        for (size_t s = 0; !run && s < plan->n_steps; s++)
+            for (size_t k = 0; k < plan->steps[s].profile.n_nodes; k++)
+                run = run || plan->steps[s].profile.node[k] == i;
+        n += !run;
+    }
+    return n;
+}
+
 clv_status clvi_plan_report(const clvi_graph *graph, const clv_bench_opts *opts, clv_context *context,
                             clvi_item *report, clv_error *err)
 {
@@ -145,6 +159,7 @@ clv_status clvi_plan_report(const clvi_graph *graph, const clv_bench_opts *opts,
     if (st == CLV_OK) {
         clvi_report_int(model, "nodes", (int64_t)job.graph->n_nodes);
         clvi_report_int(model, "nodes_run", (int64_t)count_nodes(job.graph, plan));
+        clvi_report_int(model, "nodes_in_place", (int64_t)count_in_place(job.graph, plan));
         clvi_report_int(model, "steps", (int64_t)plan->n_steps);
         clvi_report_text(model, "isa", clv_context_isa(context));
         clvi_report_int(model, "threads", clv_context_threads(context));
