@@ -191,7 +191,7 @@ static clv_status run_once(const bench *b, const clvi_conv *conv, const clvi_cov
     const clvi_form *const *all = clvi_form_all(&n);
     (void)printf("%-20s %12s %9s %6s %8s\n", "form", "MACs", "error", "its", "seconds");
     for (size_t i = 0; i < n; i++) {
-        if (form && strcmp(form, all[i]->name) != 0)
+        if ((form && strcmp(form, all[i]->name) != 0) || all[i]->refuses(conv))
             continue;
         clvi_arena *arena = clvi_arena_create();
         clvi_fit_opts opts = clvi_fit_opts_default();
