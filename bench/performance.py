@@ -57,6 +57,11 @@ def cell(row):
     return text if row["counted"] else f"*{text}*"
 
 
+def peaks(results, threads):
+    """The FMA peak as measured with each network, ascending. Shares are of the median: one run's may have been disturbed."""
+    return sorted(next(m["fma_gflops"] for m in r["machine"] if m["threads"] == threads) for r in results.values())
+
+
 def geometric_mean(values):
     return math.exp(sum(map(math.log, values)) / len(values)) if values else float("nan")
 
@@ -68,12 +73,11 @@ def table(results, threads, out):
     print(f"\n## {threads} thread{'s' if threads > 1 else ''}\n", file=out)
     print("| network | MMACs | floor | cleave | % of peak | " + " | ".join(engines) + " | fastest other / cleave |", file=out)
     print("| --- " + "| ---: " * (5 + len(engines)) + "|", file=out)
-    best = {}
+    best, peak = {}, peaks(results, threads)[len(results) // 2]
     for name, result in results.items():
         rows = {row["engine"]: row for row in result["against"] if row["threads"] == threads}
-        machine = next(m for m in result["machine"] if m["threads"] == threads)
         macs, own = result["model"]["macs"], rows["cleave"]
-        share = 100 * 2e-6 * macs / own["p50_ms"] / machine["fma_gflops"]
+        share = 100 * 2e-6 * macs / own["p50_ms"] / peak
         counted = [rows[e]["times_cleave"] for e in engines if rows.get(e, {}).get("counted")]
         best[name] = min(counted) if counted else None
         print(f"| {name} | {macs / 1e6:.0f} | {result['floor_ms'][str(threads)]:.3g} | {cell(own)} | {share:.0f} | "
@@ -101,7 +105,7 @@ def write(results, path):
         print("# Performance\n\nMade by `bench/performance.py`; do not edit. How to read and repeat it: [bench.md](bench.md).\n", file=out)
         print(f"{machine[0]['cpu']}, {machine[0]['isa']}; {days[0] + (' to ' + days[-1] if len(days) > 1 else '')}; batch 1, float32.", file=out)
         for m in machine:
-            values = sorted(next(x for x in r["machine"] if x["threads"] == m["threads"])["fma_gflops"] for r in results.values())
+            values = peaks(results, m["threads"])
             print(f"FMA peak, {m['threads']} thread{'s' if m['threads'] > 1 else ''}: median {values[len(values) // 2]:.0f} GFLOP/s "
                   f"({values[0]:.0f} to {values[-1]:.0f} over the networks).", file=out)
         print(f"Others: {versions(results)}.\n", file=out)
