@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench_methods MODEL CALIBRATION TEST PREPROCESS [MULTIPLIER [CALIBRATION_IMAGES]]
  * Compresses one network with every method at the same MACs, without training, and prints accuracy before and after. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cleave/compress.h"
 #include "cleave/measure.h"
@@ -10,27 +12,27 @@
 typedef struct variant {
     const char *label, *form, *method;
     bool symmetric, no_shortcut, reestimate, uneven;
-    const char *budget; /* instead of the multiplier */
+    bool search; /* every form, sizes chosen, within the MACs that the multiplier made of the depthwise form */
 } variant;
 
 static const variant variants[] = {
-    {"SVD of the weights + bias", "depthwise", "svd", true, true, false, false, NULL},
-    {"SVD, mean and variance re-estimated", "depthwise", "svd", true, true, true, false, NULL},
-    {"GSVD per channel", "depthwise", "gsvd", true, true, false, false, NULL},
-    {"inter-channel GSVD (the paper)", "depthwise", "inter-channel", true, true, false, false, NULL},
-    {"inter-channel, mean and variance re-estimated", "depthwise", "inter-channel", true, true, true, false, NULL},
-    {"sweeps", "depthwise", "sweeps", true, true, false, false, NULL},
-    {"joint", "depthwise", "joint", true, true, false, false, NULL},
-    {"joint, asymmetric", "depthwise", "joint", false, true, false, false, NULL},
-    {"joint, asymmetric, shortcut target", "depthwise", "joint", false, false, false, false, NULL},
-    {"the same, uneven multipliers", "depthwise", "joint", false, false, false, true, NULL},
-    {"channel (Zhang et al.)", "channel", "gsvd", true, true, false, false, NULL},
-    {"channel, asymmetric, shortcut target", "channel", "gsvd", false, false, false, false, NULL},
-    {"spatial, asymmetric, shortcut target", "spatial", "joint", false, false, false, false, NULL},
-    {"Tucker-2, asymmetric, shortcut target", "tucker2", "joint", false, false, false, false, NULL},
-    {"output-side depthwise, asymm., shortcut target", "output-depthwise", "joint", false, false, false, false, NULL},
-    {"bottleneck, asymmetric, shortcut target", "bottleneck", "joint", false, false, false, false, NULL},
-    {"form and size per layer, macs=30.4%", NULL, "joint", false, false, false, false, "macs=30.4%"},
+    {"SVD of the weights + bias", "depthwise", "svd", true, true, false, false, false},
+    {"SVD, mean and variance re-estimated", "depthwise", "svd", true, true, true, false, false},
+    {"GSVD per channel", "depthwise", "gsvd", true, true, false, false, false},
+    {"inter-channel GSVD (the paper)", "depthwise", "inter-channel", true, true, false, false, false},
+    {"inter-channel, mean and variance re-estimated", "depthwise", "inter-channel", true, true, true, false, false},
+    {"sweeps", "depthwise", "sweeps", true, true, false, false, false},
+    {"joint", "depthwise", "joint", true, true, false, false, false},
+    {"joint, asymmetric", "depthwise", "joint", false, true, false, false, false},
+    {"joint, asymmetric, shortcut target", "depthwise", "joint", false, false, false, false, false},
+    {"the same, uneven multipliers", "depthwise", "joint", false, false, false, true, false},
+    {"channel (Zhang et al.)", "channel", "gsvd", true, true, false, false, false},
+    {"channel, asymmetric, shortcut target", "channel", "gsvd", false, false, false, false, false},
+    {"spatial, asymmetric, shortcut target", "spatial", "joint", false, false, false, false, false},
+    {"Tucker-2, asymmetric, shortcut target", "tucker2", "joint", false, false, false, false, false},
+    {"output-side depthwise, asymm., shortcut target", "output-depthwise", "joint", false, false, false, false, false},
+    {"bottleneck, asymmetric, shortcut target", "bottleneck", "joint", false, false, false, false, false},
+    {"form and size chosen for each layer", NULL, "joint", false, false, false, false, true},
 };
 
 typedef struct bench {
@@ -39,6 +41,7 @@ typedef struct bench {
     int64_t images; /* for calibration, 0: all */
     clv_model *original;
     double before; /* top-1, percent */
+    double macs;   /* of the network with depthwise layers, 0 before the first of them */
     clv_context *context;
 } bench;
 
@@ -67,6 +70,7 @@ static clv_status compress(clv_model *model, const variant *v, const bench *b, c
     clv_dataset *calibration = NULL;
     clv_dataset_opts data = clv_dataset_opts_default();
     clv_compress_opts opts = clv_compress_opts_default();
+    char budget[40];
     data.limit = b->images;
     opts.form = v->form;
     opts.method = v->method;
@@ -75,7 +79,10 @@ static clv_status compress(clv_model *model, const variant *v, const bench *b, c
     opts.no_shortcut = v->no_shortcut;
     opts.reestimate = v->reestimate;
     opts.uneven = v->uneven;
-    opts.budget = v->budget;
+    if (v->search) {
+        (void)snprintf(budget, sizeof budget, "macs=%.6fM", b->macs / 1e6);
+        opts.budget = budget;
+    }
     clv_status st = clv_dataset_open(&calibration, b->calibration, &data, err);
     if (st == CLV_OK)
         st = clv_compress(model, calibration, NULL, &opts, b->context, report, err);
@@ -83,7 +90,12 @@ static clv_status compress(clv_model *model, const variant *v, const bench *b, c
     return st;
 }
 
-static clv_status measure(const variant *v, const bench *b, clv_error *err)
+static bool is_depthwise(const variant *v)
+{
+    return v->form && strcmp(v->form, "depthwise") == 0;
+}
+
+static clv_status measure(const variant *v, bench *b, clv_error *err)
 {
     clv_model *model = NULL;
     clv_report *report = NULL;
@@ -102,10 +114,18 @@ static clv_status measure(const variant *v, const bench *b, clv_error *err)
     if (st == CLV_OK)
         (void)printf("%-46s %7.2f %7.2f %9.2f %8.1f %7.1f\n", v->label, after, after - b->before, macs / 1e6,
                      statistics, fit);
+    if (st == CLV_OK && is_depthwise(v))
+        b->macs = macs;
     (void)fflush(stdout);
     clv_report_free(report);
     clv_model_free(model);
     return st;
+}
+
+/* Shares of a filter are for uneven multipliers alone. */
+static bool is_possible(const variant *v, const bench *b)
+{
+    return b->multiplier == floor(b->multiplier) || v->uneven || !is_depthwise(v);
 }
 
 static int failed(const char *what, const clv_error *err)
@@ -141,7 +161,7 @@ int main(int argc, char **argv)
     (void)printf("%-46s %7s %7s %9s %8s %7s\n", "method", "top-1 %", "points", "MMACs", "stat. s", "fit s");
     (void)printf("%-46s %7.2f %7s %9.2f\n", "original", b.before, "", macs / 1e6);
     for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
-        if (measure(&variants[i], &b, &err) != CLV_OK)
+        if (is_possible(&variants[i], &b) && measure(&variants[i], &b, &err) != CLV_OK)
             status = failed(variants[i].label, &err);
 out:
     clv_model_free(b.original);
