@@ -11,7 +11,8 @@
 static const double shares[] = {0.06, 0.09, 0.13, 0.18, 0.24, 0.31, 0.4, 0.55, 0.65, 0.8};
 #define SHARES (sizeof shares / sizeof *shares)
 #define LARGE  1024 /* inputs of a group, taps counted: all threads work at one curve */
-#define HUGE   2048 /* and a curve has half as many points, since each costs the cube of this */
+#define HUGE   2048 /* a fit costs the cube of this: curves of half as many points and iterations, of fewer forms */
+#define HUGE_ITERATIONS 12
 
 clvi_fit_opts clvi_candidate_fit_opts(const clvi_candidate *candidate, const clvi_fit_opts *base)
 {
@@ -40,6 +41,25 @@ static int64_t inputs_of(const clvi_conv *v)
     return v->c / v->groups * v->kh * v->kw;
 }
 
+static bool is_huge(const clvi_conv *conv)
+{
+    return inputs_of(conv) >= HUGE;
+}
+
+/* Forms whose descent is long and that the search has never preferred to a bottleneck (docs/perf.md). */
+static bool is_slow(const clvi_form *form)
+{
+    return strcmp(form->name, "tucker2") == 0 || strcmp(form->name, "spatial") == 0 ||
+           strcmp(form->name, "output-depthwise") == 0;
+}
+
+static bool is_tried(const clvi_form *form, const clvi_conv *conv, const clvi_explore_opts *opts)
+{
+    if (opts->form ? opts->form != form : is_huge(conv) && is_slow(form))
+        return false;
+    return form != &clvi_form_average && !form->refuses(conv);
+}
+
 /* For each share of the original MACs the largest size within it: sizes[SHARES]. Sizes go in steps of `round` for each
  * group, or of one where one is already a good part of the original. */
 static size_t list_sizes(double *sizes, const clvi_form *form, const clvi_conv *conv, const clvi_explore_opts *opts)
@@ -51,8 +71,8 @@ static size_t list_sizes(double *sizes, const clvi_form *form, const clvi_conv *
     const int64_t most = conv->o * conv->c; /* no form gets that far; a bound all the same */
     int64_t last = 0;
     size_t n = 0;
-    const size_t every = inputs_of(conv) >= HUGE ? 2 : 1;
-    for (size_t i = every - 1; i < SHARES; i += every) {
+    const size_t every = is_huge(conv) ? 2 : 1;
+    for (size_t i = every - 1; i + every <= SHARES; i += every) {
         int64_t size = last;
         for (int64_t next = last + step; next <= most; next += step) {
             const int64_t macs = macs_at(form, conv, (double)next, &opts->fit);
@@ -100,6 +120,8 @@ static void try_form(void *arg, size_t index, int worker)
     job.cov = t->cov;
     job.fit = all->opts->fit;
     job.fit.uneven = false;
+    if (is_huge(job.conv) && t->form->curve_iterations > HUGE_ITERATIONS)
+        job.iterations = HUGE_ITERATIONS;
     job.sizes = t->size;
     job.n = t->n;
     t->status = arena ? clvi_curve(t->point, &job, arena, all->context, &t->reason)
@@ -117,7 +139,7 @@ static size_t list_trials(trial *to, const clvi_sites *sites, const size_t *site
         for (size_t i = 0; i < forms; i++) {
             const clvi_site *s = &sites->site[site[k]];
             trial *t = &to[count];
-            if ((opts->form && opts->form != all[i]) || all[i] == &clvi_form_average || all[i]->refuses(&s->conv))
+            if (!is_tried(all[i], &s->conv, opts))
                 continue;
             *t = (trial){.site = s, .form = all[i], .cov = cov[k]};
             t->n = list_sizes(t->size, t->form, &s->conv, opts);
