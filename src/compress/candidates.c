@@ -9,9 +9,9 @@
 
 /* Shares of the original MACs at which a form is tried. */
 static const double shares[] = {0.06, 0.09, 0.13, 0.18, 0.24, 0.31, 0.4, 0.55, 0.65, 0.8};
-#define SHARES (sizeof shares / sizeof *shares)
-#define LARGE  1024 /* inputs of a group, taps counted: all threads work at one curve */
-#define HUGE   2048 /* a fit costs the cube of this: curves of half as many points and iterations, of fewer forms */
+#define SHARES          (sizeof shares / sizeof *shares)
+#define LARGE           1024 /* inputs of a group, taps counted: all threads work at one curve */
+#define HUGE            2048 /* a fit costs the cube of this: curves of half as many points and iterations, of fewer forms */
 #define HUGE_ITERATIONS 12
 
 clvi_fit_opts clvi_candidate_fit_opts(const clvi_candidate *candidate, const clvi_fit_opts *base)
@@ -46,16 +46,17 @@ static bool is_huge(const clvi_conv *conv)
     return inputs_of(conv) >= HUGE;
 }
 
-/* Forms whose descent is long and that the search has never preferred to a bottleneck (docs/perf.md). */
-static bool is_slow(const clvi_form *form)
+/* Forms whose descent is long and that the search has not preferred to a bottleneck (docs/perf.md); depthwise filters
+ * it prefers where the map shrinks, since a bottleneck's first link runs before that. */
+static bool is_rarely_best(const clvi_form *form, const clvi_conv *conv)
 {
     return strcmp(form->name, "tucker2") == 0 || strcmp(form->name, "spatial") == 0 ||
-           strcmp(form->name, "output-depthwise") == 0;
+           strcmp(form->name, "output-depthwise") == 0 || (by_multiplier(form) && conv->sh == 1 && conv->sw == 1);
 }
 
 static bool is_tried(const clvi_form *form, const clvi_conv *conv, const clvi_explore_opts *opts)
 {
-    if (opts->form ? opts->form != form : is_huge(conv) && is_slow(form))
+    if (opts->form ? opts->form != form : is_huge(conv) && is_rarely_best(form, conv))
         return false;
     return form != &clvi_form_average && !form->refuses(conv);
 }

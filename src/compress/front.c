@@ -200,7 +200,8 @@ static clv_status run_batches(walk *w, clv_error *err)
     const clvi_visit *v = w->visit;
     for (int64_t first = c->first; first < c->end; first += w->batch) {
         const int64_t n = c->end - first < w->batch ? c->end - first : w->batch;
-        clvi_progress(c->context, v->stage, first - c->first, c->end - c->first);
+        if (v->stage)
+            clvi_progress(c->context, v->stage, first - c->first, c->end - c->first);
         TRY(clvi_check_cancel(c->context, err));
         TRY(load(w, first, n, err));
         const double start = clvi_now();
@@ -210,7 +211,8 @@ static clv_status run_batches(walk *w, clv_error *err)
             TRY(v->visitor(v->user, first, n, w->values, err));
         TRY(keep(w, w->values + v->n_fetch, first, n, err));
     }
-    clvi_progress(c->context, v->stage, c->end - c->first, c->end - c->first);
+    if (v->stage)
+        clvi_progress(c->context, v->stage, c->end - c->first, c->end - c->first);
     return CLV_OK;
 }
 

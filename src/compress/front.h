@@ -28,7 +28,7 @@ typedef clv_status (*clvi_visitor)(void *user, int64_t first, int64_t n, const c
 
 /* What to look at. */
 typedef struct clvi_visit {
-    const char *stage;    /* for the progress display */
+    const char *stage;    /* for the progress display; NULL: nothing is shown */
     const int32_t *fetch; /* value ids */
     size_t n_fetch;
     clvi_visitor visitor;

@@ -113,18 +113,14 @@ static clv_status take_changed(void *user, int64_t first, int64_t n, const clv_t
 
 static clv_status visit_outputs(task *t, const clvi_graph *graph, clvi_visitor visitor, clv_error *err)
 {
-    const clvi_visit v = {.stage = "what errors do to the outputs",
-                          .fetch = graph->outputs,
-                          .n_fetch = graph->n_outputs,
-                          .visitor = visitor,
-                          .user = t,
-                          .at = SIZE_MAX};
+    const clvi_visit v = {
+        .fetch = graph->outputs, .n_fetch = graph->n_outputs, .visitor = visitor, .user = t, .at = SIZE_MAX};
     return clvi_front_visit(&t->front, graph, &v, err);
 }
 
 static clv_status advance(task *t, const clvi_site *site, clv_error *err)
 {
-    clvi_visit v = {.stage = "what errors do to the outputs"};
+    clvi_visit v = {.stage = NULL};
     v.wanted = t->original->outputs;
     v.n_wanted = t->original->n_outputs;
     v.at = (size_t)clvi_site_node(t->original, site);
@@ -208,11 +204,14 @@ clv_status clvi_probe_run(clvi_probe *probes, size_t n, clvi_candidates *lists, 
         measure_spread(&t.output[k], t.few.bad, t.few.images);
     for (size_t i = 0; st == CLV_OK && i < n; i++) {
         const clvi_site *site = &sites->site[probes[i].site];
+        clvi_progress(calibration->context, "harm of an error in each layer", (int64_t)i, (int64_t)n);
         if (i == 0 || probes[i].site != probes[i - 1].site)
             st = advance(&t, site, err);
         if (st == CLV_OK)
             st = measure(&probes[i], &t, site, err);
     }
+    if (n > 0)
+        clvi_progress(calibration->context, "harm of an error in each layer", (int64_t)n, (int64_t)n);
     if (st == CLV_OK)
         set_harms(lists, probes, n);
     calibration->inference = t.few.inference; /* it began with that */

@@ -18,24 +18,31 @@
 
 extern const clvi_form clvi_form_prune;
 
+#define PENDING 16 /* removals that are taken from the inverse at once: one pass over it for so many */
+
 /* The elimination at work. Kept channels stand at slots 0 .. n-1; matrices hold slots in order, with full strides. */
 typedef struct elimination {
     const clvi_group *g;
     bool data;
     size_t n;        /* channels left */
     size_t *channel; /* [c] of each slot */
-    double *a;       /* [q, q] inverse of S over the slots; NULL without data: the identity */
-    double *w;       /* [n, q] the regression */
-    double *loss;    /* [c] of removing each slot; NaN: its block is not positive definite */
-    double *block;   /* [c, K, K] Cholesky factor of each slot's block of a */
-    double *scaled;  /* [c, n, K] W_B L^-T */
-    double *z;       /* [q, K] A_:B L^-T */
+    double *a; /* [q, q], lower triangle: A = a - P P^T is the inverse of S over the slots; NULL without data: 1 */
+    double *p; /* [q, PENDING K] P, the first n_p columns */
+    size_t n_p;
+    double *diagonal; /* [c, K, K] blocks of A on its diagonal */
+    double *w;        /* [n, q] the regression */
+    double *loss;     /* [c] of removing each slot; NaN: its block is not positive definite */
+    double *block;    /* [c, K, K] Cholesky factor of each slot's block of A */
+    double *scaled;   /* [c, n, K] W_B L^-T */
+    double *z;        /* [q, K] A_:B L^-T */
 } elimination;
 
 static void elimination_free(elimination *e)
 {
     clvi_free(e->channel);
     clvi_free(e->a);
+    clvi_free(e->p);
+    clvi_free(e->diagonal);
     clvi_free(e->w);
     clvi_free(e->loss);
     clvi_free(e->block);
@@ -56,9 +63,13 @@ static clv_status elimination_create(elimination *e, const clvi_group *g, bool d
     e->scaled = clvi_alloc_array(c, g->n * k * sizeof *e->scaled);
     e->z = clvi_alloc_array(q, k * sizeof *e->z);
     double *s = data ? clvi_alloc_array(q, q * sizeof *s) : NULL;
-    if (data)
+    if (data) {
         e->a = clvi_calloc(q, q * sizeof *e->a);
-    if (!e->channel || !e->w || !e->loss || !e->block || !e->scaled || !e->z || (data && (!e->a || !s))) {
+        e->p = clvi_alloc_array(q, PENDING * k * sizeof *e->p);
+        e->diagonal = clvi_alloc_array(c, k * k * sizeof *e->diagonal);
+    }
+    if (!e->channel || !e->w || !e->loss || !e->block || !e->scaled || !e->z ||
+        (data && (!e->a || !e->p || !e->diagonal || !s))) {
         st = FAIL(err, CLV_ERR_NOMEM, "elimination of %zu channels", c);
         goto out;
     }
@@ -75,6 +86,9 @@ static clv_status elimination_create(elimination *e, const clvi_group *g, bool d
         goto out;
     clvi_mirror_lower(e->a, q, q);
     clvi_gemm(g->pool, (clvi_out){e->w, q}, 0, 1, clvi_view_of(g->h, g->n, q, q), clvi_view_of(e->a, q, q, q));
+    for (size_t i = 0; i < c; i++)
+        for (size_t r = 0; r < k; r++)
+            memcpy(e->diagonal + (i * k + r) * k, e->a + (i * k + r) * q + i * k, k * sizeof *e->diagonal);
 out:
     clvi_free(s);
     if (st != CLV_OK)
@@ -93,8 +107,7 @@ static void price_slot(void *arg, size_t i, int worker)
     for (size_t r = 0; r < g->n; r++)
         memcpy(scaled + r * k, e->w + r * q + i * k, k * sizeof *scaled);
     if (e->data) {
-        for (size_t r = 0; r < k; r++)
-            memcpy(l + r * k, e->a + (i * k + r) * q + i * k, k * sizeof *l);
+        memcpy(l, e->diagonal + i * k * k, k * k * sizeof *l);
         if (clvi_cholesky(l, k, k, NULL) != CLV_OK) {
             e->loss[i] = (double)NAN;
             return;
@@ -117,6 +130,55 @@ static size_t cheapest(const elimination *e)
     return best;
 }
 
+/* z[n K, K] = the slot's columns of A. */
+static void columns_of(elimination *e, size_t slot)
+{
+    const size_t k = e->g->k, q = e->g->q, left = e->n * k, at = slot * k, stride = PENDING * k;
+    for (size_t j = 0; j < at; j++)
+        for (size_t r = 0; r < k; r++)
+            e->z[j * k + r] = e->a[(at + r) * q + j];
+    for (size_t j = at; j < left; j++)
+        for (size_t r = 0; r < k; r++)
+            e->z[j * k + r] = j >= at + r ? e->a[j * q + at + r] : e->a[(at + r) * q + j];
+    if (e->n_p)
+        clvi_gemm(e->g->pool, (clvi_out){e->z, k}, 1, -1, clvi_view_of(e->p, left, e->n_p, stride),
+                  clvi_transposed(clvi_view_of(e->p + at * stride, k, e->n_p, stride)));
+}
+
+/* The last slot takes the place of `slot`, where a and P are concerned. */
+static void move_last(elimination *e, size_t slot)
+{
+    const size_t k = e->g->k, q = e->g->q, last = (e->n - 1) * k, at = slot * k, stride = PENDING * k;
+    if (at == last)
+        return;
+    for (size_t r = 0; r < k; r++) {
+        memcpy(e->a + (at + r) * q, e->a + (last + r) * q, at * sizeof *e->a);
+        memcpy(e->a + (at + r) * q + at, e->a + (last + r) * q + last, (r + 1) * sizeof *e->a);
+    }
+    for (size_t j = at + k; j < last; j++)
+        for (size_t r = 0; r < k; r++)
+            e->a[j * q + at + r] = e->a[(last + r) * q + j];
+    memcpy(e->p + at * stride, e->p + last * stride, k * stride * sizeof *e->p);
+    memcpy(e->diagonal + at * k, e->diagonal + last * k, k * k * sizeof *e->diagonal);
+}
+
+/* A less z z^T, for now on its diagonal and in P. */
+static void subtract(elimination *e)
+{
+    const size_t k = e->g->k, stride = PENDING * k;
+    for (size_t i = 0; i < e->n; i++) {
+        const double *z = e->z + i * k * k;
+        double *d = e->diagonal + i * k * k;
+        for (size_t r = 0; r < k; r++)
+            for (size_t s = 0; s < k; s++)
+                for (size_t x = 0; x < k; x++)
+                    d[r * k + s] -= z[r * k + x] * z[s * k + x];
+    }
+    for (size_t j = 0; j < e->n * k; j++)
+        memcpy(e->p + j * stride + e->n_p, e->z + j * k, k * sizeof *e->p);
+    e->n_p += k;
+}
+
 /* Subtract what the slot explains, then let the last slot take its place. */
 static void take_out(elimination *e, size_t slot)
 {
@@ -124,20 +186,20 @@ static void take_out(elimination *e, size_t slot)
     const size_t k = g->k, q = g->q, left = e->n * k, last = (e->n - 1) * k, at = slot * k;
     if (e->data) {
         const clvi_view l = clvi_view_of(e->block + slot * k * k, k, k, k), z = clvi_view_of(e->z, left, k, k);
-        for (size_t j = 0; j < left; j++)
-            memcpy(e->z + j * k, e->a + j * q + at, k * sizeof *e->z);
+        columns_of(e, slot);
         clvi_solve_lower_right(l, true, (clvi_out){e->z, k}, left);
         clvi_gemm(g->pool, (clvi_out){e->w, q}, 1, -1, clvi_view_of(e->scaled + slot * g->n * k, g->n, k, k),
                   clvi_transposed(z));
-        clvi_syrk(g->pool, (clvi_out){e->a, q}, 1, -1, z);
-        for (size_t r = 0; r < k; r++)
-            memmove(e->a + (at + r) * q, e->a + (last + r) * q, left * sizeof *e->a);
-        for (size_t r = 0; r < left; r++)
-            memmove(e->a + r * q + at, e->a + r * q + last, k * sizeof *e->a);
+        subtract(e);
+        move_last(e, slot);
     }
     for (size_t r = 0; r < g->n; r++)
         memmove(e->w + r * q + at, e->w + r * q + last, k * sizeof *e->w);
     e->channel[slot] = e->channel[--e->n];
+    if (e->n_p == PENDING * k) {
+        clvi_syrk_lower(g->pool, (clvi_out){e->a, q}, 1, -1, clvi_view_of(e->p, last, e->n_p, e->n_p));
+        e->n_p = 0;
+    }
 }
 
 /* The objective at W^ = W*: total - tr W* H^T; without data the weights themselves, which lose nothing. */
