@@ -27,6 +27,7 @@ struct clvi_loader {
     clvi_loader_opts opts;
     int64_t *items, *order; /* [n_items]: of the data set; this epoch's order */
     int64_t epoch;          /* that order is of; -1: none */
+    int64_t own;            /* images of a batch that are read here */
     size_t image;           /* floats */
     float *cache;           /* [n_items][image], or NULL: too large */
     uint8_t *state;         /* [n_items] */
@@ -113,7 +114,8 @@ static clv_status fill(clvi_loader *l, slot *s, int64_t step, clv_error *err)
     const int64_t epoch = step / per_epoch, first = step % per_epoch * l->opts.batch;
     if (l->epoch != epoch)
         shuffle(l, epoch);
-    for (int64_t i = 0; i < l->opts.batch; i++) {
+    for (int64_t k = 0; k < l->own; k++) {
+        const int64_t i = l->opts.part * l->own + k; /* in the batch */
         const float *pixels = NULL;
         int64_t at = 0;
         for (int64_t skip = 0; skip < n && !pixels; skip++) {
@@ -124,10 +126,10 @@ static clv_status fill(clvi_loader *l, slot *s, int64_t step, clv_error *err)
             return FAIL(err, CLV_ERR_DATA, "none of %" PRId64 " images can be read", n);
         clvi_rng rng;
         clvi_rng_seed_stream(&rng, l->opts.seed ^ 0x9e3779b97f4a7c15u, (uint64_t)(step * l->opts.batch + i));
-        augment(l, s->images + (size_t)i * l->image, pixels, &rng);
+        augment(l, s->images + (size_t)k * l->image, pixels, &rng);
         if (l->opts.cutout > 0)
-            cut_out(l, s->images + (size_t)i * l->image, &rng);
-        s->labels[i] = clv_dataset_label(l->dataset, l->items[at]);
+            cut_out(l, s->images + (size_t)k * l->image, &rng);
+        s->labels[k] = clv_dataset_label(l->dataset, l->items[at]);
     }
     return CLV_OK;
 }
@@ -187,7 +189,7 @@ clv_status clvi_loader_next(clvi_loader *l, clvi_batch *out, clv_error *err)
 
 static clv_status allocate(clvi_loader *l, clv_error *err)
 {
-    const size_t n = (size_t)l->opts.n_items, batch = (size_t)l->opts.batch;
+    const size_t n = (size_t)l->opts.n_items, batch = (size_t)l->own;
     size_t bytes;
     l->image = (size_t)(l->opts.chw[0] * l->opts.chw[1] * l->opts.chw[2]);
     l->items = clvi_alloc_array(n, sizeof *l->items);
@@ -228,6 +230,8 @@ clv_status clvi_loader_create(clvi_loader **out, clv_dataset *dataset, const clv
     if (!l)
         return FAIL(err, CLV_ERR_NOMEM, "loader");
     *l = (clvi_loader){.dataset = dataset, .preprocess = preprocess, .opts = *opts, .epoch = -1, .held = -1};
+    l->opts.parts = opts->parts > 0 ? opts->parts : 1;
+    l->own = opts->batch / l->opts.parts;
     for (int k = 0; k < 3 && preprocess; k++)
         l->black[k] = -preprocess->mean[k] / preprocess->std[k];
     clv_context_opts one = clv_context_opts_default();

@@ -2,6 +2,7 @@
 /* The state of a training on disk; that of another run is refused. */
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "train/keep.h"
 #include "train/train_private.h"
@@ -59,8 +60,18 @@ static clvi_keep file_of(const clvi_train_job *j)
                        .n = 6};
 }
 
-clv_status clvi_train_state_save(const clvi_train_job *j, clv_error *err)
+uint64_t clvi_train_state_hash(const clvi_train_job *j)
 {
+    const header h = describe(j);
+    const uint64_t run = clvi_hash(CLVI_HASH_START, &h, offsetof(header, best));
+    return clvi_hash(run, clvi_tplan_theta(j->plan), clvi_tplan_size(j->plan) * sizeof(float));
+}
+
+clv_status clvi_train_state_save(clvi_train_job *j, clv_error *err)
+{
+    j->saved = clvi_now();
+    if (clv_ranks_number(j->ranks) > 0)
+        return CLV_OK;
     const header h = describe(j);
     const clvi_keep keep = file_of(j);
     return clvi_keep_save(&keep, &h, err);
@@ -72,7 +83,7 @@ clv_status clvi_train_state_load(clvi_train_job *j, bool *found, clv_error *err)
     const clvi_keep keep = file_of(j);
     clvi_bytes bytes;
     header h;
-    TRY(clvi_keep_read(&keep, &h, &bytes, found, err));
+    TRY(clvi_keep_read(&keep, &h, &bytes, found, j->ranks, err));
     if (!*found)
         return CLV_OK;
     clv_status st = CLV_OK;
