@@ -14,9 +14,13 @@ cd "$work" || exit 1
 . "$here/../cli/check.sh"
 export ASAN_OPTIONS=detect_leaks=0 # of MPI itself
 # More ranks than cores, perhaps as root in a container: what Open MPI asks to be told.
-flags=()
-"$mpirun" --version 2>/dev/null | grep -q "Open MPI" && flags=(--allow-run-as-root --oversubscribe --bind-to none)
-ranks() { local n=$1; shift; timeout 120 "$mpirun" "${flags[@]}" -n "$n" "$@"; }
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
+ranks() {
+    local n=$1
+    shift
+    timeout 120 "$mpirun" -n "$n" "$@"
+}
 
 once() {
     checks=$((checks + 1))
@@ -48,6 +52,10 @@ done
 expect 0 test -s log.json -a -s plot.svg
 expect 0 "${train[@]}" --epochs 1 --optimiser adamw --clip 1 --cutout 6 -o alone.onnx
 expect 0 ranks 4 "${train[@]}" --epochs 1 --optimiser adamw --clip 1 --cutout 6 -o shared.onnx --threads 2
+expect 0 cmp alone.onnx shared.onnx
+changes=(--crop 0.5 --jitter 0.2 --mixup 0.3 --average 0.9)
+expect 0 "${train[@]}" --epochs 2 "${changes[@]}" -o alone.onnx
+expect 0 ranks 2 "${train[@]}" --epochs 2 "${changes[@]}" -o shared.onnx
 expect 0 cmp alone.onnx shared.onnx
 # three cannot share four lanes: other sums, the same network within rounding
 expect 0 "${train[@]}" --epochs 1 --batch 48 --rate 0.01 -o alone.onnx
@@ -96,10 +104,10 @@ expect 0 "${train[@]}" --epochs 40 -o whole.onnx
 start() {
     rm -f state pid.*
     # shellcheck disable=SC2016
-    timeout 120 "$mpirun" "${flags[@]}" -n "$1" sh -c 'echo $$ >pid.${OMPI_COMM_WORLD_RANK:-$PMI_RANK}; exec "$@"' - "${long[@]}" -o part.onnx >out 2>err &
+    timeout 120 "$mpirun" -n "$1" sh -c 'echo $$ >pid.${OMPI_COMM_WORLD_RANK:-$PMI_RANK}; exec "$@"' - "${long[@]}" -o part.onnx >out 2>err &
     job=$!
     last="mpirun ${long[*]}"
-    for _ in $(seq 600); do
+    for _ in $(seq 1200); do
         [ -s state ] && [ -s "pid.$2" ] && break
         sleep 0.05
     done
