@@ -58,6 +58,7 @@ typedef struct clvi_train_job {
     struct clv_ranks *ranks; /* of the context; NULL: alone */
     int64_t lanes;           /* of the batch */
     clvi_train_tally *tally; /* [lanes] of the step, or of the judgement */
+    float *state_average;    /* of the statistics, with opts->average: beside the optimiser's of the parameters */
     float *state_before;     /* running statistics before the step: what a lost rank leaves of it is undone */
     double saved;            /* when the state was kept */
 

@@ -32,9 +32,11 @@ static clv_status lane_loss(void *user, clvi_tplan *plan, size_t lane, int worke
     (void)err;
     (void)clvi_tplan_own_lanes(plan, &first);
     clvi_train_tally *const t = &j->tally[first + lane];
-    t->loss = clvi_loss_cross_entropy(clvi_tplan_head_gradient(plan, lane, 0), clvi_tplan_head(plan, lane, 0),
-                                      j->batch.labels + lane * rows, rows, (size_t)j->classes, j->opts->smoothing,
-                                      1.0 / (double)j->opts->batch, &right);
+    const clvi_batch *const b = &j->batch;
+    const clvi_labels labels = {b->labels + lane * rows, b->others ? b->others + lane * rows : NULL,
+                                b->shares ? b->shares + lane * rows : NULL};
+    t->loss = clvi_loss_mixed(clvi_tplan_head_gradient(plan, lane, 0), clvi_tplan_head(plan, lane, 0), &labels, rows,
+                              (size_t)j->classes, j->opts->smoothing, 1.0 / (double)j->opts->batch, &right);
     t->right = (double)right;
     t->stop = 0;
     return CLV_OK;
@@ -62,6 +64,31 @@ static bool writes(const clvi_train_job *j)
     return clv_ranks_number(j->ranks) == 0;
 }
 
+/* The weights that count: the running mean of them where there is one, with its statistics. */
+static clv_status store_judged(clvi_train_job *j, clv_error *err)
+{
+    size_t n;
+    float *const state = clvi_tplan_state(j->plan, &n);
+    if (!(j->opts->average > 0))
+        return clvi_tplan_store(j->plan, NULL, j->graph, err);
+    float *const aside = j->state_before; /* not needed between two steps */
+    memcpy(aside, state, n * sizeof(float));
+    memcpy(state, j->state_average, n * sizeof(float));
+    const clv_status st = clvi_tplan_store(j->plan, j->optimiser.average, j->graph, err);
+    memcpy(state, aside, n * sizeof(float));
+    return st;
+}
+
+/* The optimiser has moved the mean of the weights by as much. */
+static void follow(clvi_train_job *j)
+{
+    size_t n;
+    const float *const state = clvi_tplan_state(j->plan, &n);
+    const double keep = clvi_optimiser_keep(&j->optimiser);
+    for (size_t i = 0; i < n && j->opts->average > 0; i++)
+        j->state_average[i] += (float)(1 - keep) * (state[i] - j->state_average[i]);
+}
+
 /* --- judging and keeping ----------------------------------------------------------------------------------------- */
 
 clv_status clvi_train_judge(clvi_train_job *j, clvi_train_score *out, clv_error *err)
@@ -71,7 +98,7 @@ clv_status clvi_train_judge(clvi_train_job *j, clvi_train_score *out, clv_error 
     size_t first;
     const size_t own = clvi_tplan_own_lanes(j->judge, &first);
     clvi_train_tally sum;
-    TRY(clvi_tplan_store(j->plan, NULL, j->graph, err));
+    TRY(store_judged(j, err));
     memset(j->tally, 0, (size_t)j->lanes * sizeof *j->tally);
     for (size_t at = 0; at < n; at += batch) {
         TRY(clvi_tplan_run(j->judge, j->held.images + (at + first * per) * image, NULL, NULL, err));
@@ -101,8 +128,10 @@ static clv_status keep_if_better(clvi_train_job *j, clv_error *err)
         return CLV_OK;
     j->best_score = j->last;
     j->best_epoch = (j->step + j->per_epoch - 1) / j->per_epoch;
-    memcpy(j->best, clvi_tplan_theta(j->plan), clvi_tplan_size(j->plan) * sizeof(float));
-    memcpy(j->best_state, clvi_tplan_state(j->plan, &n), j->n_state * sizeof(float));
+    const bool mean = j->opts->average > 0;
+    const float *const state = clvi_tplan_state(j->plan, &n);
+    memcpy(j->best, mean ? j->optimiser.average : clvi_tplan_theta(j->plan), clvi_tplan_size(j->plan) * sizeof(float));
+    memcpy(j->best_state, mean ? j->state_average : state, j->n_state * sizeof(float));
     return j->opts->save && writes(j) ? clvi_onnx_write(j->graph, j->opts->save, err) : CLV_OK;
 }
 
@@ -173,6 +202,7 @@ static clv_status one_step(clvi_train_job *j, bool *stop, clv_error *err)
     const double loss = sum.loss / (double)j->opts->batch;
     if (!isfinite(loss) || !isfinite(clvi_optimiser_step(&j->optimiser, rate)))
         return fail_not_finite(j, loss, err);
+    follow(j);
     j->step++;
     note_step(j, loss, rate, clvi_now() - began);
     return CLV_OK;
