@@ -140,7 +140,8 @@ static clv_status judge(clvi_train_job *j, clv_error *err)
     const int64_t whole = j->per_epoch, done = (j->step - 1) % whole + 1;
     const double images = (double)(done * j->opts->batch), epoch = (double)j->step / (double)whole;
     const double gone = clvi_now() - j->began, steps = (double)(j->step - j->first_step);
-    TRY(clvi_ranks_agree(j->ranks, clvi_train_state_hash(j), "weights: the machines are of different kinds", err));
+    /* machines of different kinds may round differently */
+    TRY(clvi_ranks_agree(j->ranks, clvi_train_state_hash(j), "weights", err));
     TRY(clvi_train_judge(j, &j->last, err));
     TRY(keep_if_better(j, err));
     const double loss = j->epoch_loss / images, accuracy = 100 * j->epoch_right / images;
