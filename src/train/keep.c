@@ -48,7 +48,7 @@ clv_status clvi_keep_read(const clvi_keep *k, void *header, clvi_bytes *bytes, b
     int news[2] = {CLV_OK, 0};
     *bytes = (clvi_bytes){0};
     clv_status st = reads ? read_file(k, bytes, found, err) : CLV_OK;
-    news[0] = st;
+    news[0] = (int)st;
     news[1] = reads && *found;
     if (clvi_ranks_share(ranks, news, sizeof news, 0, err) != CLV_OK)
         st = CLV_ERR_IO;
