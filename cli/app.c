@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,7 +51,7 @@ static void on_progress(void *user, const char *stage, int64_t done, int64_t tot
         a->started = a->printed = now;
     }
     const bool end = total > 0 && done >= total;
-    if (a->quiet || (!a->tty && now - a->printed < PLAIN_INTERVAL))
+    if (a->quiet || !a->leads || (!a->tty && now - a->printed < PLAIN_INTERVAL))
         return;
     close_line(a);
     if (end && a->tty)
@@ -77,10 +78,23 @@ static void on_progress(void *user, const char *stage, int64_t done, int64_t tot
 static void on_log(void *user, clv_log_level level, const char *message)
 {
     app *a = user;
-    if ((a->quiet && level != CLV_LOG_WARNING) || (level == CLV_LOG_DEBUG && !a->verbose))
+    if (!a->leads || (a->quiet && level != CLV_LOG_WARNING) || (level == CLV_LOG_DEBUG && !a->verbose))
         return;
     close_line(a);
     (void)fprintf(stderr, "%s%s\n", level == CLV_LOG_WARNING ? "cleave: warning: " : "", message);
+}
+
+/* Join the other processes of an MPI job, or say that they do the same. */
+static clv_status join(app *a, const verb *v)
+{
+    const int started = clv_ranks_started();
+    if (started > 1 && !v->shared)
+        app_say(a, "cleave %s does not share its work: each of %d processes does all of it\n", v->name, started);
+    if (!v->shared)
+        return CLV_OK;
+    const clv_status st = clv_ranks_join(&a->ranks, &cancelled, &a->err);
+    a->leads = clv_ranks_number(a->ranks) == 0;
+    return st;
 }
 
 clv_status app_start(app *a, const verb *v)
@@ -88,13 +102,20 @@ clv_status app_start(app *a, const verb *v)
     clv_context_opts opts = clv_context_opts_default();
     struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
     a->verb = v;
+    a->leads = true;
     a->tty = isatty(STDERR_FILENO) == 1;
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     if (a->threads > 4096)
         return app_fail(a, CLV_ERR_ARG, "--threads is %" PRId64 ", at most 4096 are possible", a->threads);
+    const clv_status joined = join(a, v);
+    if (joined != CLV_OK)
+        return joined;
     opts.threads = (int)a->threads;
+    if (a->ranks && opts.threads == 0 && !getenv("CLEAVE_NUM_THREADS"))
+        opts.threads = clv_ranks_threads(a->ranks);
+    opts.ranks = a->ranks;
     opts.isa = a->isa;
     opts.log = on_log;
     opts.progress = on_progress;
@@ -106,6 +127,8 @@ clv_status app_start(app *a, const verb *v)
 
 clv_status app_print(app *a)
 {
+    if (!a->leads)
+        return CLV_OK;
     close_line(a);
     const clv_status st = clv_report_print(a->report, stdout, &a->err);
     return st == CLV_OK ? app_write_json(a) : st;
@@ -119,7 +142,7 @@ clv_status app_write_json(app *a)
 void app_say(app *a, const char *format, ...)
 {
     va_list args;
-    if (a->quiet)
+    if (a->quiet || !a->leads)
         return;
     close_line(a);
     (void)fflush(stdout); /* one log file of both keeps the order; a failure is seen in app_finish */
@@ -169,7 +192,7 @@ int app_finish(app *a, clv_status status)
     close_line(a);
     if (status == CLV_OK && (fflush(stdout) != 0 || ferror(stdout)))
         status = app_fail(a, CLV_ERR_IO, "cannot write the results to standard output");
-    if (status != CLV_OK) {
+    if (clv_ranks_settle(a->ranks, status) && status != CLV_OK) {
         (void)fflush(stdout);
         (void)fprintf(stderr, "cleave %s: %s\n", a->verb->name, a->err.msg);
         if (a->verbose)
@@ -177,5 +200,6 @@ int app_finish(app *a, clv_status status)
     }
     clv_report_free(a->report);
     clv_context_free(a->context);
+    clv_ranks_leave(a->ranks);
     return exit_status(status);
 }

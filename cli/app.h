@@ -4,6 +4,7 @@
 #define CLEAVE_CLI_APP_H
 
 #include "cleave/context.h"
+#include "cleave/ranks.h"
 #include "cleave/report.h"
 #include "options.h"
 
@@ -23,6 +24,8 @@ typedef struct app {
     clv_context *context;
     clv_report *report;
     clv_error err;
+    clv_ranks *ranks; /* NULL: alone */
+    bool leads;       /* this process prints and writes: all do but ranks 1, 2, ... */
 
     /* the progress line */
     bool tty, line_open;
@@ -40,10 +43,11 @@ typedef struct app {
         'v', "verbose", NULL, "say more on stderr", OPTION_FLAG, &(a)->verbose                                   \
     }
 
-/* Make context and report. From here on the first Ctrl-C asks the work to stop, the second one kills. */
+/* Make context and report; of a shared verb join the ranks. From here on the first Ctrl-C asks the work to stop, the
+ * second one kills. */
 clv_status app_start(app *a, const verb *v);
 
-/* Print the report on stdout, and into --json. */
+/* Print the report on stdout, and into --json; nothing where others lead. */
 clv_status app_print(app *a);
 clv_status app_write_json(app *a);
 

@@ -29,15 +29,15 @@ static clv_status heal(app *a, arguments *args)
         st = choose_preprocess(a, &args->image, model, &room, &preprocess);
     if (st == CLV_OK)
         st = open_dataset(a, &args->image, args->images, &images);
-    if (st == CLV_OK && args->eval)
+    if (st == CLV_OK && args->eval && a->leads)
         st = measure(a, &(measured){args->eval, args->image.labels, preprocess, teacher}, model, "before");
     if (st == CLV_OK)
         st = clv_heal(model, teacher, images, preprocess, &args->opts, a->context, a->report, &a->err);
-    if (st == CLV_OK)
+    if (st == CLV_OK && a->leads)
         st = clv_model_save(model, args->out, &a->err);
     const char *const stopped = st == CLV_OK ? clv_report_string(a->report, "healing.stopped") : NULL;
     const bool interrupted = stopped && strcmp(stopped, "interrupted") == 0;
-    if (st == CLV_OK && args->eval && !interrupted)
+    if (st == CLV_OK && args->eval && !interrupted && a->leads)
         st = measure(a, &(measured){args->eval, args->image.labels, preprocess, teacher}, model, "after");
     if (st == CLV_OK)
         st = app_print(a);
@@ -109,9 +109,10 @@ const verb verb_heal = {
     .about =
         "Trains the weights of a compressed model so that it answers as its original does, without labels. A part of\n"
         "the images is held out and decides: the result is never worse on it than the start. The best so far is in\n"
-        "OUT.onnx at any time; Ctrl-C ends the work and leaves it there.\n",
+        "OUT.onnx at any time; Ctrl-C ends the work and leaves it there. Under mpirun the ranks share each batch.\n",
     .examples = "  cleave heal small.onnx --teacher resnet20.onnx --images train/ --time 3m -o healed.onnx\n"
                 "  cleave heal small.onnx --teacher net.onnx --images train.tar --steps 2000 -o healed.onnx \\\n"
                 "      --eval test/ --plot healing.svg\n",
+    .shared = true,
     .run = run,
 };

@@ -56,10 +56,12 @@ static clv_status stats(app *a, arguments *args)
 {
     const bool show = strcmp(args->words[0], "show") == 0, merge = strcmp(args->words[0], "merge") == 0;
     const char *path = show ? args->words[1] : args->out;
+    if ((show || merge) && !a->leads)
+        return CLV_OK; /* work for one */
     clv_status st = show    ? CLV_OK
                     : merge ? clv_stats_merge(args->out, args->words + 1, (int64_t)args->n - 1, &a->err)
                             : collect(a, args);
-    if (st == CLV_OK)
+    if (st == CLV_OK && a->leads)
         st = clv_stats_show(path, a->report, &a->err);
     return st == CLV_OK ? app_print(a) : st;
 }
@@ -116,10 +118,14 @@ const verb verb_stats = {
     .synopsis = "IN.onnx -o OUT.clvstats --calibration PATH [options]\n"
                 "       cleave stats merge A.clvstats B.clvstats ... -o OUT.clvstats\n"
                 "       cleave stats show A.clvstats",
-    .about = "Statistics are sums: shards of the images, collected on different machines, merge into what one pass\n"
-             "over all of them gives. `compress --stats FILE` takes them in the place of a pass of its own.\n",
+    .about =
+        "Statistics are sums: shards of the images, collected on different machines, merge into what one pass\n"
+        "over all of them gives. `compress --stats FILE` takes them in the place of a pass of its own. Under mpirun\n"
+        "each rank takes a shard, and the first one adds them up.\n",
     .examples = "  cleave stats net.onnx -o part1.clvstats --calibration photos/ --preprocess imagenet --shard 1/2\n"
                 "  cleave stats net.onnx -o part2.clvstats --calibration photos/ --preprocess imagenet --shard 2/2\n"
-                "  cleave stats merge part1.clvstats part2.clvstats -o all.clvstats\n",
+                "  cleave stats merge part1.clvstats part2.clvstats -o all.clvstats\n"
+                "  mpirun -n 4 cleave stats net.onnx -o all.clvstats --calibration photos/ --preprocess imagenet\n",
+    .shared = true,
     .run = run,
 };

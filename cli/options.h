@@ -40,6 +40,7 @@ typedef struct verb {
     const char *synopsis; /* "MODEL.onnx --data PATH [options]" */
     const char *about;    /* some lines */
     const char *examples; /* lines */
+    bool shared;          /* the ranks of an MPI job share the work (cleave/ranks.h) */
     int (*run)(const struct verb *verb, int argc, char **argv);
 } verb;
 

@@ -22,3 +22,13 @@ set(CLV_LIBS_linalg PkgConfig::LAPACKE PkgConfig::OPENBLAS)
 set(CLV_LIBS_data PkgConfig::JPEG PkgConfig::PNG PkgConfig::ZLIB)
 set(CLV_LIBS_compress PkgConfig::JANSSON)
 set(CLV_LIBS_train ${DNNL_LIBRARY} gomp) # Debian's oneDNN runs on libgomp, whose threads are turned off
+
+# Optional, and in a module of its own that is loaded under mpirun alone.
+if(CLV_MPI)
+    find_package(MPI COMPONENTS C QUIET)
+    if(NOT MPI_C_FOUND)
+        message(STATUS "MPI is not found: work cannot be shared between ranks")
+        set(CLV_MPI OFF)
+    endif()
+endif()
+set(CLV_LIBS_ranks ${CMAKE_DL_LIBS})

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """check_docs.py CLEAVE [MARKDOWN ...]: run every `$ command` of the ```console blocks, in order, file by file.
 
-Commands that start with `cleave` run in an empty folder where `examples` is the project's and `data` is ../shared/data; without that folder
+Commands that start with `cleave` (or, where there is MPI, with `mpirun`) run in an empty folder where `examples` is the project's and `data` is ../shared/data; without that folder
 those that name it are skipped and counted, as are those that need ONNX Runtime (`bench --against`) where build/python lacks it. `make`, `cmake`, `ctest` and what needs a fresh machine is what CI itself does and is not run again here. A
 command that must fail says so: `# exit 5`. Exit 1 when one ends otherwise; 77 when nothing could be run."""
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,14 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
 PYTHON = ROOT / "build" / "python" / "bin" / "python"
+
+# More ranks than cores, perhaps as root in a container: what Open MPI asks to be told.
+MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1"}
+
+
+def module_of(cleave):
+    """Where the build put what runs under mpirun."""
+    return cleave.parent.parent / "src" / "libcleave-mpi.so"
 
 
 def commands(path):
@@ -44,7 +53,11 @@ def main():
             if DATA.exists():
                 (pathlib.Path(folder) / "data").symlink_to(DATA)
             for text in commands(path):
-                if not text.startswith("cleave "):
+                if not text.startswith(("cleave ", "mpirun ")):
+                    continue
+                if text.startswith("mpirun ") and not (shutil.which("mpirun") and module_of(cleave).exists()):
+                    print(f"skipped (no MPI): {text}")
+                    skipped += 1
                     continue
                 if "data/" in text and not DATA.exists():
                     print(f"skipped (no ../shared/data): {text}")
@@ -57,7 +70,7 @@ def main():
                 match = re.search(r"#\s*exit\s+(\d+)\s*$", text)
                 expected = int(match.group(1)) if match else 0
                 done = subprocess.run(["bash", "-c", text], cwd=folder, capture_output=True, text=True,
-                                      env={"PATH": f"{cleave.parent}:/usr/bin:/bin", "HOME": folder,
+                                      env={"PATH": f"{cleave.parent}:/usr/bin:/bin", "HOME": folder, **MPI,
                                            "CLEAVE_PYTHON": str(PYTHON)})
                 ran += 1
                 if done.returncode != expected:

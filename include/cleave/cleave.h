@@ -31,6 +31,7 @@
 #include "cleave/heal.h"
 #include "cleave/measure.h"
 #include "cleave/model.h"
+#include "cleave/ranks.h"
 #include "cleave/report.h"
 #include "cleave/run.h"
 #include "cleave/stats.h"

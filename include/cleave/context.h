@@ -13,6 +13,7 @@ extern "C" {
 #endif
 
 typedef struct clv_context clv_context;
+struct clv_ranks;
 
 typedef enum clv_log_level { CLV_LOG_WARNING = 0, CLV_LOG_INFO = 1, CLV_LOG_DEBUG = 2 } clv_log_level;
 
@@ -32,6 +33,10 @@ typedef struct clv_context_opts {
     /* When this becomes non-zero (a signal handler may set it) long work stops at the next safe point with
      * CLV_ERR_INTERRUPTED. May be NULL. */
     const volatile sig_atomic_t *cancel;
+
+    /* Processes that share the work of clv_train, clv_heal and clv_stats_collect (cleave/ranks.h); borrowed until the
+     * context is freed. NULL: this process works alone. */
+    struct clv_ranks *ranks;
 } clv_context_opts;
 
 /* All zero and NULL. Reentrant. */

@@ -19,15 +19,23 @@ extern "C" {
 typedef struct clv_train_opts {
     int64_t epochs; /* passes over the training images, default 20 */
     int64_t batch;  /* images a step, a multiple of 4, default 128; what an epoch has beyond whole batches waits */
-    const char *optimiser;  /* borrowed; "sgd": Nesterov momentum 0.9 (default; NULL), or "adamw" */
-    const char *schedule;   /* borrowed; "one-cycle" (default; NULL), "cosine" or "multi-step" */
-    double rate;            /* largest learning rate; 0: 0.1 for sgd, 2e-3 for adamw */
-    double decay;           /* of kernels and matrices, not of biases and norms; < 0: 5e-4 for sgd, 0.05 for adamw */
-    double smoothing;       /* of the labels, in [0, 1), default 0.05 */
-    double clip;            /* largest norm of the gradient, default 0: any */
-    int64_t shift;          /* images are moved by up to so many pixels, the border black; -1: 1/8 of the height */
-    bool no_flip;           /* do not mirror images */
-    int64_t cutout;         /* side of a square of each image that is made black, default 0: none */
+    const char *optimiser; /* borrowed; "sgd": Nesterov momentum 0.9 (default; NULL), or "adamw" */
+    const char *schedule;  /* borrowed; "one-cycle" (default; NULL), "cosine" or "multi-step" */
+    double rate;           /* largest learning rate; 0: 0.1 for sgd, 2e-3 for adamw */
+    double decay;          /* of kernels and matrices, not of biases and norms; < 0: 5e-4 for sgd, 0.05 for adamw */
+    double smoothing;      /* of the labels, in [0, 1), default 0.05 */
+    double clip;           /* largest norm of the gradient, default 0: any */
+    int64_t shift;  /* images are moved by up to so many pixels, the border black; -1: 1/8 of the height, 0 with crop */
+    bool no_flip;   /* do not mirror images */
+    int64_t cutout; /* side of a square of each image that is made black, default 0: none */
+    double crop;    /* smallest share of its area that a random crop of an image keeps, resized to the whole; in
+                       [0, 1], default 0: none. With it `shift` is 0 by default */
+    double jitter;  /* brightness, contrast and saturation are multiplied by 1 - jitter to 1 + jitter; in [0, 1],
+                       default 0 */
+    double mixup;   /* images and labels are mixed in pairs, by shares from Beta(mixup, mixup); in [0, 1], default
+                       0: not */
+    double average; /* what is judged and kept is the running mean of weights and statistics, of which each step
+                       keeps this share; in [0, 1), default 0: the weights themselves */
     int64_t held_out;       /* images kept aside to decide, default 1/10 of them, at most 2000; 0: default */
     uint64_t seed;          /* default 1 */
     const char *save;       /* borrowed; the best network so far is written here whenever it is better; NULL: not */

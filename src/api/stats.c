@@ -2,6 +2,8 @@
 #include "cleave/stats.h"
 
 #include "api/model.h"
+#include "api/stats_ranks.h"
+#include "base/context.h"
 #include "compress/collect.h"
 #include "compress/stats_file.h"
 
@@ -10,6 +12,9 @@ clv_status clv_stats_collect(const clv_model *model, clv_dataset *images, const 
                              clv_context *context, clv_error *err)
 {
     const clv_compress_opts defaults = clv_compress_opts_default();
+    if (context && context->opts.ranks)
+        return clvi_stats_collect_ranks(model->graph, images, preprocess, opts ? opts : &defaults,
+                                        (clvi_shard){shard, shards}, path, context, err);
     return clvi_stats_collect(model->graph, images, preprocess, opts ? opts : &defaults, (clvi_shard){shard, shards},
                               path, context, err);
 }

@@ -162,7 +162,7 @@ static clv_status weights_back(const clvi_tnode *node, clvi_trun *run, void *dy,
     float *const plain = bias + ((size_t)c->s.o + 15) / 16 * 16;
     void *const at[] = {run->lane->data[node->node->in[0]], dy, packed, bias};
     if (c->white)
-        clvi_white_gather(c->white, run->index, run->lane->data[node->node->in[0]]);
+        clvi_white_gather(c->white, run->number, run->lane->data[node->node->in[0]]);
     TRY(clvi_dnn_run(&c->weights, clvi_tdnn(node->plan), run->worker, at, err));
     if (dw) {
         TRY(clvi_dnn_run(&c->from_weights, clvi_tdnn(node->plan), run->worker, (void *[]){packed, plain}, err));

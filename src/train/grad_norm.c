@@ -69,6 +69,8 @@ static clv_status prepare(clvi_tnode *node, clv_error *err)
     s->mean = clvi_calloc(7 * s->c, sizeof *s->mean);
     if (!s->sums || !s->whole || !s->mean)
         return FAIL(err, CLV_ERR_NOMEM, "BatchNormalization of %zu channels", s->c);
+    node->shared = s->sums;
+    node->shared_bytes = 2 * s->c * sizeof *s->sums;
     s->inv = s->mean + s->c;
     s->scale = s->inv + s->c;
     s->shift = s->scale + s->c;
@@ -90,7 +92,7 @@ static clv_status refresh(clvi_tnode *node, int worker, clv_error *err)
 static void gather(const clvi_tnode *node, clvi_trun *run)
 {
     const norm_state *const s = node->state;
-    double *const sums = s->sums + run->index * 2 * s->c;
+    double *const sums = s->sums + run->number * 2 * s->c;
     memset(sums, 0, 2 * s->c * sizeof *sums);
     clvi_tloops(node->plan)->moments(sums, sums + s->c, clvi_tin(node, run, 0), s->rows, s->c);
 }
@@ -135,7 +137,7 @@ static clv_status forward(const clvi_tnode *node, clvi_trun *run, clv_error *err
 static void gather_back(const clvi_tnode *node, clvi_trun *run)
 {
     const norm_state *const s = node->state;
-    double *const sums = s->sums + run->index * 2 * s->c;
+    double *const sums = s->sums + run->number * 2 * s->c;
     memset(sums, 0, 2 * s->c * sizeof *sums);
     clvi_tloops(node->plan)
         ->norm_sums(sums, sums + s->c, clvi_tgrad_out(node, run, 0), clvi_tin(node, run, 0), s->mean, s->inv, s->rows,

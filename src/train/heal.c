@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "measure/preprocess.h"
 #include "report/plot.h"
 #include "runtime/passes.h"
@@ -22,14 +23,14 @@ clv_heal_opts clv_heal_opts_default(void)
         .seconds = 180, .batch = 64, .rate = 1e-3, .temperature = 2, .features = 0.2, .shift = -1, .seed = 1};
 }
 
-static clv_status check_options(const clv_heal_opts *o, clv_error *err)
+static clv_status check_options(const clv_heal_opts *o, int64_t lanes, clv_error *err)
 {
     if (o->steps < 0 || (o->steps == 0 && !(o->seconds > 0 && o->seconds < 1e9)))
         return FAIL(err, CLV_ERR_ARG, "a budget of %g seconds or %" PRId64 " steps makes no sense", o->seconds,
                     o->steps);
-    if (o->batch < CLVI_HEAL_LANES || o->batch % CLVI_HEAL_LANES != 0 || o->batch > 65536)
-        return FAIL(err, CLV_ERR_ARG, "batch is %" PRId64 ", a multiple of %d up to 65536 was expected", o->batch,
-                    CLVI_HEAL_LANES);
+    if (o->batch < lanes || o->batch % lanes != 0 || o->batch > 65536)
+        return FAIL(err, CLV_ERR_ARG, "batch is %" PRId64 ", a multiple of %" PRId64 " up to 65536 was expected",
+                    o->batch, lanes);
     if (!(o->rate > 0 && o->rate < 10) || !(o->temperature > 0 && o->temperature <= 100) ||
         !(o->features >= 0 && o->features <= 1e6))
         return FAIL(err, CLV_ERR_ARG, "rate %g, temperature %g or weight of features %g is out of range", o->rate,
@@ -52,7 +53,7 @@ static clv_status fold(clvi_graph **out, const clvi_graph *graph, clv_error *err
 static clv_status make_plans(clvi_heal_job *j, clv_error *err)
 {
     clvi_tplan_opts o = {.batch = j->opts->batch,
-                         .lanes = CLVI_HEAL_LANES,
+                         .lanes = j->lanes,
                          .heads = j->pairs.student,
                          .n_heads = j->opts->features > 0 ? j->pairs.n : j->pairs.n_outputs,
                          .backward = true,
@@ -73,7 +74,8 @@ static clv_status make_plans(clvi_heal_job *j, clv_error *err)
     j->best = clvi_alloc_array(size, sizeof(float));
     j->work = clvi_alloc_array(size, sizeof(float));
     j->curve_x = clvi_calloc(4 * CURVE_MAX, sizeof(double));
-    if (!j->best || !j->work || !j->curve_x)
+    j->tally = clvi_calloc((size_t)j->lanes, sizeof *j->tally);
+    if (!j->best || !j->work || !j->curve_x || !j->tally)
         return FAIL(err, CLV_ERR_NOMEM, "%zu parameters", size);
     j->curve_y = j->curve_x + CURVE_MAX;
     j->judged_x = j->curve_y + CURVE_MAX;
@@ -88,6 +90,8 @@ static clv_status make_loader(clvi_heal_job *j, clv_error *err)
     const clvi_loader_opts o = {.items = j->held.items,
                                 .n_items = j->held.n_train,
                                 .batch = j->opts->batch,
+                                .part = clv_ranks_number(j->ranks),
+                                .parts = clv_ranks_count(j->ranks),
                                 .chw = {j->input.dims[1], j->input.dims[2], j->input.dims[3]},
                                 .shift = shift,
                                 .flip = !j->opts->no_flip,
@@ -116,6 +120,9 @@ static clv_status prepare(clvi_heal_job *j, const clvi_graph *graph, const clvi_
     j->best_score = j->last = j->start;
     if (j->opts->resume)
         TRY(clvi_heal_state_load(j, &found, err));
+    const uint64_t weights = clvi_hash(j->opts->seed + (uint64_t)j->step, clvi_tplan_theta(j->plan),
+                                       clvi_tplan_size(j->plan) * sizeof(float));
+    TRY(clvi_ranks_agree(j->ranks, weights + (uint64_t)j->held.n_train, "images, options or weights", err));
     return make_loader(j, err);
 }
 
@@ -167,6 +174,7 @@ static void release(clvi_heal_job *j)
         clvi_free(j->answers[h]);
     clvi_free(j->best);
     clvi_free(j->work);
+    clvi_free(j->tally);
     clvi_free(j->curve_x);
     clvi_str_free(&j->log);
 }
@@ -178,7 +186,10 @@ clv_status clvi_heal(clvi_graph **out, const clvi_graph *graph, const clvi_graph
     clv_preprocess room;
     clvi_heal_job j = {.opts = opts, .context = context, .images = images, .began = clvi_now()};
     *out = NULL;
-    TRY(check_options(opts, err));
+    j.ranks = context ? context->opts.ranks : NULL;
+    j.lanes = clvi_ranks_lanes(j.ranks, CLVI_HEAL_LANES);
+    const bool writes = clv_ranks_number(j.ranks) == 0;
+    TRY(check_options(opts, j.lanes, err));
     if (!clv_dataset_is_tensor(images)) {
         if (clvi_preprocess_resolve(&room, graph, preprocess, err) != CLV_OK)
             TRY(clvi_preprocess_resolve(&room, teacher, preprocess, err));
@@ -187,9 +198,9 @@ clv_status clvi_heal(clvi_graph **out, const clvi_graph *graph, const clvi_graph
     clv_status st = prepare(&j, graph, teacher, err);
     if (st == CLV_OK)
         st = clvi_heal_run(&j, err);
-    if (st == CLV_OK)
+    if (st == CLV_OK && writes)
         st = plot(&j, err);
-    if (st == CLV_OK && !j.stopped && opts->checkpoint)
+    if (st == CLV_OK && !j.stopped && opts->checkpoint && writes)
         (void)unlink(opts->checkpoint);
     if (st == CLV_OK)
         st = clvi_tplan_store(j.plan, j.best, j.student, err);

@@ -26,7 +26,9 @@ static size_t numbers(const clvi_heal_job *j, size_t h)
 
 clv_status clvi_heal_hold_out(clvi_heal_job *j, clv_error *err)
 {
-    const size_t image = clvi_heal_image(j), lane = (size_t)j->opts->batch / CLVI_HEAL_LANES;
+    const size_t image = clvi_heal_image(j), lane = (size_t)(j->opts->batch / j->lanes);
+    size_t first;
+    const size_t own = clvi_tplan_own_lanes(j->guide, &first);
     TRY(clvi_held_out_read(&j->held, j->images, j->preprocess, &j->input, j->context, err));
     const size_t n = (size_t)padded(j);
     for (size_t h = 0; h < j->pairs.n_outputs; h++)
@@ -34,23 +36,20 @@ clv_status clvi_heal_hold_out(clvi_heal_job *j, clv_error *err)
             return FAIL(err, CLV_ERR_NOMEM, "answers of the teacher to %zu images", n);
     for (size_t at = 0; at < (size_t)padded(j); at += (size_t)j->opts->batch) {
         TRY(clvi_check_cancel(j->context, err));
-        TRY(clvi_tplan_run(j->guide, j->held.images + at * image, NULL, NULL, err));
-        for (size_t l = 0; l < CLVI_HEAL_LANES; l++)
+        TRY(clvi_tplan_run(j->guide, j->held.images + (at + first * lane) * image, NULL, NULL, err));
+        for (size_t l = 0; l < own; l++)
             for (size_t h = 0; h < j->pairs.n_outputs; h++)
-                memcpy(j->answers[h] + (at + l * lane) * numbers(j, h), clvi_tplan_head(j->guide, l, h),
+                memcpy(j->answers[h] + (at + (first + l) * lane) * numbers(j, h), clvi_tplan_head(j->guide, l, h),
                        lane * numbers(j, h) * sizeof(float));
     }
     return CLV_OK;
 }
 
-typedef struct tally {
-    double loss;
-    int64_t same, classed;
-} tally;
-
-static void judge_lane(const clvi_heal_job *j, size_t first, size_t lane, tally *t)
+/* Own lane number `lane`, whose images begin at `at`. */
+static void judge_lane(const clvi_heal_job *j, size_t at, size_t lane, clvi_heal_tally *t)
 {
-    const size_t per = (size_t)j->opts->batch / CLVI_HEAL_LANES, at = first + lane * per;
+    const size_t per = (size_t)(j->opts->batch / j->lanes);
+    int64_t same = 0;
     if (at >= (size_t)j->held.n)
         return;
     const size_t rows = clvi_min_size(per, (size_t)j->held.n - at);
@@ -58,12 +57,13 @@ static void judge_lane(const clvi_heal_job *j, size_t first, size_t lane, tally 
         const size_t n = numbers(j, h);
         const float *const s = clvi_tplan_head(j->plan, lane, h), *const a = j->answers[h] + at * n;
         if (j->pairs.classes[h]) {
-            t->loss += clvi_loss_kl(NULL, s, a, rows, n, 1, 1, &t->same);
-            t->classed += (int64_t)rows;
+            t->loss += clvi_loss_kl(NULL, s, a, rows, n, 1, 1, &same);
+            t->classed += (double)rows;
         } else {
             t->loss += clvi_loss_relative(NULL, s, a, rows * n, 1) * (double)rows;
         }
     }
+    t->same += (double)same;
 }
 
 clv_status clvi_heal_judge(clvi_heal_job *j, const float *theta, clvi_heal_score *out, clv_error *err)
@@ -71,21 +71,28 @@ clv_status clvi_heal_judge(clvi_heal_job *j, const float *theta, clvi_heal_score
     const size_t size = clvi_tplan_size(j->plan), image = clvi_heal_image(j);
     float *const own = clvi_tplan_theta(j->plan);
     const double began = clvi_now();
-    tally t = {0};
+    clvi_heal_tally sum;
+    size_t first;
+    const size_t mine = clvi_tplan_own_lanes(j->plan, &first), per = (size_t)(j->opts->batch / j->lanes);
     clv_status st = CLV_OK;
+    memset(j->tally, 0, (size_t)j->lanes * sizeof *j->tally);
     if (theta) {
         memcpy(j->work, own, size * sizeof *own);
         memcpy(own, theta, size * sizeof *own);
     }
     for (size_t at = 0; at < (size_t)j->held.n && st == CLV_OK; at += (size_t)j->opts->batch) {
-        st = clvi_tplan_run(j->plan, j->held.images + at * image, NULL, NULL, err);
-        for (size_t l = 0; l < CLVI_HEAL_LANES && st == CLV_OK; l++)
-            judge_lane(j, at, l, &t);
+        st = clvi_tplan_run(j->plan, j->held.images + (at + first * per) * image, NULL, NULL, err);
+        for (size_t l = 0; l < mine && st == CLV_OK; l++)
+            judge_lane(j, at + (first + l) * per, l, &j->tally[first + l]);
     }
     if (theta)
         memcpy(own, j->work, size * sizeof *own);
-    out->loss = t.loss / (double)j->held.n;
-    out->agreement = t.classed ? 100.0 * (double)t.same / (double)t.classed : (double)NAN;
+    if (st == CLV_OK)
+        st = clvi_heal_add_up(j, &sum, err);
+    if (st == CLV_OK) {
+        out->loss = sum.loss / (double)j->held.n;
+        out->agreement = sum.classed > 0 ? 100.0 * sum.same / sum.classed : (double)NAN;
+    }
     j->judge_seconds = clvi_now() - began;
     return st;
 }

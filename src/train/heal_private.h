@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "ranks/ranks.h"
 #include "report/report.h"
 #include "train/heal.h"
 #include "train/held_out.h"
@@ -13,13 +14,19 @@
 #include "train/pairs.h"
 #include "train/plan.h"
 
-#define CLVI_HEAL_LANES 4
+#define CLVI_HEAL_LANES 4 /* where the ranks can share them evenly */
 
 /* On the held-out images. */
 typedef struct clvi_heal_score {
     double loss;      /* mean divergence (T = 1) of outputs that are classes, relative error of others */
     double agreement; /* percent of images with the teacher's class; NaN where there are no classes */
 } clvi_heal_score;
+
+/* What a lane found out, for all ranks to add up in order. */
+typedef struct clvi_heal_tally {
+    double loss, same, classed;
+    double stop, progress; /* of the rank: it was asked to; by its clock */
+} clvi_heal_tally;
 
 typedef struct clvi_heal_job {
     const clv_heal_opts *opts;
@@ -39,8 +46,11 @@ typedef struct clvi_heal_job {
     float *best;                    /* theta of the best so far */
     clvi_heal_score start, best_score, last;
 
-    const float *batch; /* of the step in progress */
-    double lane_loss[CLVI_HEAL_LANES];
+    const float *batch;      /* of the step in progress */
+    struct clv_ranks *ranks; /* of the context; NULL: alone */
+    int64_t lanes;           /* of the batch */
+    clvi_heal_tally *tally;  /* [lanes] of the step, or of the judgement */
+    double progress;         /* that the ranks agree on */
 
     int64_t step, total; /* total: of opts->steps, or an estimate */
     double began, spent, judge_seconds;
@@ -59,6 +69,9 @@ clv_status clvi_heal_hold_out(clvi_heal_job *j, clv_error *err);
 
 /* Score the plan's parameters, or others in their place. */
 clv_status clvi_heal_judge(clvi_heal_job *j, const float *theta, clvi_heal_score *out, clv_error *err);
+
+/* The tallies of all ranks, added up in the order of the lanes; progress: rank 0's. */
+clv_status clvi_heal_add_up(clvi_heal_job *j, clvi_heal_tally *sum, clv_error *err);
 
 /* Train until the budget is spent or the context is cancelled. */
 clv_status clvi_heal_run(clvi_heal_job *j, clv_error *err);

@@ -20,9 +20,11 @@ static clv_status lane_loss(void *user, clvi_tplan *plan, size_t lane, int worke
 {
     clvi_heal_job *const j = user;
     const clvi_pairs *const p = &j->pairs;
-    const size_t rows = (size_t)j->opts->batch / CLVI_HEAL_LANES;
-    const double share = 1.0 / CLVI_HEAL_LANES, blocks = (double)(p->n - p->n_outputs);
+    const size_t rows = (size_t)(j->opts->batch / j->lanes);
+    const double share = 1.0 / (double)j->lanes, blocks = (double)(p->n - p->n_outputs);
     double loss = 0;
+    size_t first;
+    (void)clvi_tplan_own_lanes(plan, &first);
     TRY(clvi_tplan_forward_lane(j->guide, j->batch + lane * rows * clvi_heal_image(j), lane, worker, err));
     for (size_t h = 0; h < p->n; h++) {
         const clv_tensor *const shape = clvi_tplan_head_shape(plan, h);
@@ -38,16 +40,46 @@ static clv_status lane_loss(void *user, clvi_tplan *plan, size_t lane, int worke
             loss += share * j->opts->features / blocks *
                     clvi_loss_relative(g, s, t, count, share * j->opts->features / blocks);
     }
-    j->lane_loss[lane] = loss;
+    j->tally[first + lane] = (clvi_heal_tally){.loss = loss};
     return CLV_OK;
+}
+
+/* By the clock of this process. */
+static double clock_progress(const clvi_heal_job *j)
+{
+    const double left = j->opts->seconds - 2 * j->judge_seconds; /* for the last judgement and writing */
+    return fmin(1, (j->spent + clvi_now() - j->began) / fmax(left, 1e-3));
 }
 
 static double progress(const clvi_heal_job *j)
 {
     if (j->opts->steps > 0)
         return (double)j->step / (double)j->opts->steps;
-    const double left = j->opts->seconds - 2 * j->judge_seconds; /* for the last judgement and writing */
-    return fmin(1, (j->spent + clvi_now() - j->began) / fmax(left, 1e-3));
+    return j->ranks ? j->progress : clock_progress(j);
+}
+
+clv_status clvi_heal_add_up(clvi_heal_job *j, clvi_heal_tally *sum, clv_error *err)
+{
+    size_t first;
+    const size_t own = clvi_tplan_own_lanes(j->plan, &first);
+    j->tally[first].stop = clvi_check_cancel(j->context, NULL) != CLV_OK;
+    j->tally[first].progress = clock_progress(j);
+    TRY(clvi_ranks_gather(j->ranks, j->tally, own * sizeof *j->tally, err));
+    *sum = (clvi_heal_tally){.progress = j->tally[0].progress};
+    for (int64_t l = 0; l < j->lanes; l++) {
+        sum->loss += j->tally[l].loss;
+        sum->same += j->tally[l].same;
+        sum->classed += j->tally[l].classed;
+        sum->stop += j->tally[l].stop;
+    }
+    j->progress = sum->progress;
+    return CLV_OK;
+}
+
+/* Rank 0 writes the files. */
+static bool writes(const clvi_heal_job *j)
+{
+    return clv_ranks_number(j->ranks) == 0;
 }
 
 /* --- judging and keeping ----------------------------------------------------------------------------------------- */
@@ -55,7 +87,7 @@ static double progress(const clvi_heal_job *j)
 static clv_status write_best(const clvi_heal_job *j, clv_error *err)
 {
     clvi_graph *copy = NULL;
-    if (!j->opts->save)
+    if (!j->opts->save || !writes(j))
         return CLV_OK;
     clv_status st = clvi_graph_clone(&copy, j->student, err);
     if (st == CLV_OK)
@@ -106,7 +138,7 @@ static clv_status judge_all(clvi_heal_job *j, bool last, clv_error *err)
         j->judged_x[j->n_judged] = (double)j->step;
         j->judged_y[j->n_judged++] = j->last.loss;
     }
-    if (j->opts->log && j->log.text)
+    if (j->opts->log && j->log.text && writes(j))
         TRY(clvi_file_replace(j->opts->log, j->log.text, j->log.size, err));
     return CLV_OK;
 }
@@ -126,16 +158,17 @@ static double rate_now(const clvi_heal_job *j)
     return j->step < MEASURED ? 0 : j->opts->rate * clvi_schedule_factor(CLVI_ONE_CYCLE, progress(j));
 }
 
-static clv_status one_step(clvi_heal_job *j, clv_error *err)
+static clv_status one_step(clvi_heal_job *j, bool *stop, clv_error *err)
 {
     clvi_batch batch;
+    clvi_heal_tally sum;
     const double began = clvi_now(), rate = rate_now(j);
-    double loss = 0;
     TRY(clvi_loader_next(j->loader, &batch, err));
     j->batch = batch.images;
     TRY(clvi_tplan_run(j->plan, batch.images, lane_loss, j, err));
-    for (size_t l = 0; l < CLVI_HEAL_LANES; l++)
-        loss += j->lane_loss[l];
+    TRY(clvi_heal_add_up(j, &sum, err));
+    const double loss = sum.loss;
+    *stop = sum.stop > 0;
     if (!isfinite(loss) || !isfinite(clvi_optimiser_step(&j->optimiser, rate)))
         return fail_not_finite(j, loss, err);
     j->step++;
@@ -151,23 +184,36 @@ static clv_status one_step(clvi_heal_job *j, clv_error *err)
     return CLV_OK;
 }
 
+/* Keep the state as it was after the last whole step, and say where. */
+static clv_status rescue(clvi_heal_job *j, clv_status st, clv_error *err)
+{
+    if (!clvi_ranks_lost(j->ranks) || !writes(j) || !j->opts->checkpoint)
+        return st;
+    TRY(clvi_heal_state_save(j, err));
+    return FAIL(err, st, "a rank is lost; step %" PRId64 " is kept in \"%s\": go on with --resume", j->step,
+                j->opts->checkpoint);
+}
+
 clv_status clvi_heal_run(clvi_heal_job *j, clv_error *err)
 {
     while (progress(j) < 1 && !j->stopped) {
-        TRY(one_step(j, err));
+        bool stop = false;
+        const clv_status st = one_step(j, &stop, err);
+        if (st != CLV_OK)
+            return rescue(j, st, err);
         const double p = progress(j);
         clvi_progress(j->context, "healing", (int64_t)(1000 * p), 1000);
-        j->stopped = clvi_check_cancel(j->context, NULL) != CLV_OK;
+        j->stopped = stop;
         if (j->stopped || (p < 1 && p < j->next_judgement))
             continue;
         if (p < 1) {
             j->next_judgement = floor(p * JUDGEMENTS + 1) / JUDGEMENTS;
             TRY(judge_all(j, false, err));
-            if (j->opts->checkpoint)
+            if (j->opts->checkpoint && writes(j))
                 TRY(clvi_heal_state_save(j, err));
         }
     }
-    if (j->stopped && j->opts->checkpoint)
+    if (j->stopped && j->opts->checkpoint && writes(j))
         TRY(clvi_heal_state_save(j, err));
     return judge_all(j, true, err);
 }

@@ -63,7 +63,7 @@ clv_status clvi_heal_state_load(clvi_heal_job *j, bool *found, clv_error *err)
     const clvi_keep keep = file_of(j);
     clvi_bytes bytes;
     header h;
-    TRY(clvi_keep_read(&keep, &h, &bytes, found, err));
+    TRY(clvi_keep_read(&keep, &h, &bytes, found, j->context ? j->context->opts.ranks : NULL, err));
     if (!*found)
         return CLV_OK;
     clv_status st = CLV_OK;

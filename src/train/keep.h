@@ -22,9 +22,10 @@ typedef struct clvi_keep {
 /* The file is replaced whole or not at all. */
 clv_status clvi_keep_save(const clvi_keep *keep, const void *header, clv_error *err);
 
-/* *found false: there is no file. Else the header is written and *bytes given (clvi_free(bytes->data)). CLV_ERR_DATA:
- * a file of another size. */
-clv_status clvi_keep_read(const clvi_keep *keep, void *header, clvi_bytes *bytes, bool *found, clv_error *err);
+/* Rank 0 reads, all get it. *found false: there is no file. Else the header is written and *bytes given
+ * (clvi_free(bytes->data)). CLV_ERR_DATA: a file of another size. */
+clv_status clvi_keep_read(const clvi_keep *keep, void *header, clvi_bytes *bytes, bool *found, struct clv_ranks *ranks,
+                          clv_error *err);
 
 /* Copy the vectors out of the bytes. */
 void clvi_keep_take(const clvi_keep *keep, const clvi_bytes *bytes);

@@ -9,15 +9,19 @@
 #include "base/rng.h"
 #include "base/size.h"
 #include "base/status.h"
+#include "train/augment.h"
 
 #define SLOTS       3
+#define CHANGES     0x9e3779b97f4a7c15u /* streams of random numbers beside that of the order */
+#define MIXTURES    0xd1b54a32d192ed03u
 #define CACHE_BYTES ((size_t)1 << 30)
 
 enum { UNREAD = 0, READ, BAD };
 
 typedef struct slot {
     float *images;
-    int64_t *labels;
+    int64_t *labels, *others;
+    double *shares;
     bool full;
 } slot;
 
@@ -27,12 +31,14 @@ struct clvi_loader {
     clvi_loader_opts opts;
     int64_t *items, *order; /* [n_items]: of the data set; this epoch's order */
     int64_t epoch;          /* that order is of; -1: none */
+    int64_t own;            /* images of a batch that are read here */
     size_t image;           /* floats */
     float *cache;           /* [n_items][image], or NULL: too large */
     uint8_t *state;         /* [n_items] */
     float *one;             /* without a cache: the image at hand */
-    float black[3];         /* what a black pixel becomes */
-    clv_context *context;   /* of the reading thread */
+    float *room, *partner;  /* scratch: a cropped image; the one that is mixed in */
+    clvi_augment augment;
+    clv_context *context; /* of the reading thread */
 
     pthread_t thread;
     pthread_mutex_t lock;
@@ -74,60 +80,52 @@ static clv_status pixels_of(clvi_loader *l, int64_t at, const float **pixels, cl
     return CLV_OK;
 }
 
-/* out = the crop at (dy, dx) of the image with a black border of `shift`, perhaps mirrored. */
-static void augment(const clvi_loader *l, float *out, const float *in, clvi_rng *rng)
+/* What stands in place i of the batch of a step, changed at random: to `out`, and its label. A corrupt image gives its
+ * place to the next one of the order that is not. */
+static clv_status place(clvi_loader *l, int64_t step, int64_t i, float *out, int64_t *label, clv_error *err)
 {
-    const int64_t c = l->opts.chw[0], h = l->opts.chw[1], w = l->opts.chw[2], s = l->opts.shift;
-    const int64_t dy = s ? (int64_t)clvi_rng_below(rng, (uint64_t)(2 * s + 1)) - s : 0;
-    const int64_t dx = s ? (int64_t)clvi_rng_below(rng, (uint64_t)(2 * s + 1)) - s : 0;
-    const bool mirror = l->opts.flip && clvi_rng_below(rng, 2);
-    if (!dy && !dx && !mirror) {
-        memcpy(out, in, l->image * sizeof *out);
-        return;
+    const int64_t n = l->opts.n_items, per_epoch = n / l->opts.batch, first = step % per_epoch * l->opts.batch;
+    const float *pixels = NULL;
+    int64_t at = 0;
+    for (int64_t skip = 0; skip < n && !pixels; skip++) {
+        at = l->order[(first + i + skip) % n];
+        TRY(pixels_of(l, at, &pixels, err));
     }
-    for (int64_t k = 0; k < c; k++)
-        for (int64_t y = 0; y < h; y++)
-            for (int64_t x = 0; x < w; x++) {
-                const int64_t fy = y + dy, fx = (mirror ? w - 1 - x : x) + dx;
-                const bool inside = fy >= 0 && fy < h && fx >= 0 && fx < w;
-                out[(k * h + y) * w + x] = inside ? in[(k * h + fy) * w + fx] : l->black[k % 3];
-            }
+    if (!pixels)
+        return FAIL(err, CLV_ERR_DATA, "none of %" PRId64 " images can be read", n);
+    clvi_rng rng;
+    clvi_rng_seed_stream(&rng, l->opts.seed ^ CHANGES, (uint64_t)(step * l->opts.batch + i));
+    clvi_augment_image(&l->augment, out, pixels, l->room, &rng);
+    *label = clv_dataset_label(l->dataset, l->items[at]);
+    return CLV_OK;
 }
 
-/* A black square whose centre is any pixel. DeVries and Taylor, arXiv 1708.04552. */
-static void cut_out(const clvi_loader *l, float *image, clvi_rng *rng)
+/* Image k of the slot, place i of the batch, becomes share of itself and the rest of the one half a batch further on,
+ * which is any other: the order is random. */
+static clv_status mix(clvi_loader *l, slot *s, int64_t step, int64_t k, int64_t i, clv_error *err)
 {
-    const int64_t h = l->opts.chw[1], w = l->opts.chw[2], side = l->opts.cutout;
-    const int64_t top = (int64_t)clvi_rng_below(rng, (uint64_t)h) - side / 2;
-    const int64_t left = (int64_t)clvi_rng_below(rng, (uint64_t)w) - side / 2;
-    for (int64_t k = 0; k < l->opts.chw[0]; k++)
-        for (int64_t y = top < 0 ? 0 : top; y < top + side && y < h; y++)
-            for (int64_t x = left < 0 ? 0 : left; x < left + side && x < w; x++)
-                image[(k * h + y) * w + x] = l->black[k % 3];
+    const int64_t other = (i + l->opts.batch / 2) % l->opts.batch;
+    float *const image = s->images + (size_t)k * l->image;
+    clvi_rng rng;
+    clvi_rng_seed_stream(&rng, l->opts.seed ^ MIXTURES, (uint64_t)(step * l->opts.batch + i));
+    TRY(place(l, step, other, l->partner, &s->others[k], err));
+    s->shares[k] = clvi_augment_share(&rng, l->opts.mixup);
+    const float share = (float)s->shares[k];
+    for (size_t p = 0; p < l->image; p++)
+        image[p] = share * image[p] + (1 - share) * l->partner[p];
+    return CLV_OK;
 }
 
-/* A corrupt image gives its place to the next one of the order that is not. */
 static clv_status fill(clvi_loader *l, slot *s, int64_t step, clv_error *err)
 {
-    const int64_t n = l->opts.n_items, per_epoch = n / l->opts.batch;
-    const int64_t epoch = step / per_epoch, first = step % per_epoch * l->opts.batch;
+    const int64_t epoch = step / (l->opts.n_items / l->opts.batch);
     if (l->epoch != epoch)
         shuffle(l, epoch);
-    for (int64_t i = 0; i < l->opts.batch; i++) {
-        const float *pixels = NULL;
-        int64_t at = 0;
-        for (int64_t skip = 0; skip < n && !pixels; skip++) {
-            at = l->order[(first + i + skip) % n];
-            TRY(pixels_of(l, at, &pixels, err));
-        }
-        if (!pixels)
-            return FAIL(err, CLV_ERR_DATA, "none of %" PRId64 " images can be read", n);
-        clvi_rng rng;
-        clvi_rng_seed_stream(&rng, l->opts.seed ^ 0x9e3779b97f4a7c15u, (uint64_t)(step * l->opts.batch + i));
-        augment(l, s->images + (size_t)i * l->image, pixels, &rng);
-        if (l->opts.cutout > 0)
-            cut_out(l, s->images + (size_t)i * l->image, &rng);
-        s->labels[i] = clv_dataset_label(l->dataset, l->items[at]);
+    for (int64_t k = 0; k < l->own; k++) {
+        const int64_t i = l->opts.part * l->own + k; /* in the batch */
+        TRY(place(l, step, i, s->images + (size_t)k * l->image, &s->labels[k], err));
+        if (l->opts.mixup > 0)
+            TRY(mix(l, s, step, k, i, err));
     }
     return CLV_OK;
 }
@@ -173,7 +171,9 @@ clv_status clvi_loader_next(clvi_loader *l, clvi_batch *out, clv_error *err)
     while (!l->slots[l->read].full && !l->failed)
         (void)pthread_cond_wait(&l->changed, &l->lock);
     if (l->slots[l->read].full) {
-        *out = (clvi_batch){l->slots[l->read].images, l->slots[l->read].labels};
+        const slot *const s = &l->slots[l->read];
+        const bool mixed = l->opts.mixup > 0;
+        *out = (clvi_batch){s->images, s->labels, mixed ? s->others : NULL, mixed ? s->shares : NULL};
         l->held = l->read;
         l->read = (l->read + 1) % SLOTS;
     } else {
@@ -187,7 +187,7 @@ clv_status clvi_loader_next(clvi_loader *l, clvi_batch *out, clv_error *err)
 
 static clv_status allocate(clvi_loader *l, clv_error *err)
 {
-    const size_t n = (size_t)l->opts.n_items, batch = (size_t)l->opts.batch;
+    const size_t n = (size_t)l->opts.n_items, batch = (size_t)l->own;
     size_t bytes;
     l->image = (size_t)(l->opts.chw[0] * l->opts.chw[1] * l->opts.chw[2]);
     l->items = clvi_alloc_array(n, sizeof *l->items);
@@ -196,11 +196,15 @@ static clv_status allocate(clvi_loader *l, clv_error *err)
     l->one = clvi_alloc_array(l->image, sizeof *l->one);
     if (clvi_mul(n, l->image * sizeof(float), &bytes) && bytes <= CACHE_BYTES)
         l->cache = clvi_alloc(bytes);
-    bool ok = l->items && l->order && l->state && l->one;
+    l->room = clvi_alloc_array(l->image, sizeof *l->room);
+    l->partner = clvi_alloc_array(l->image, sizeof *l->partner);
+    bool ok = l->items && l->order && l->state && l->one && l->room && l->partner;
     for (int i = 0; i < SLOTS; i++) {
         l->slots[i].images = clvi_alloc_array(batch * l->image, sizeof(float));
         l->slots[i].labels = clvi_alloc_array(batch, sizeof(int64_t));
-        ok = ok && l->slots[i].images && l->slots[i].labels;
+        l->slots[i].others = clvi_alloc_array(batch, sizeof(int64_t));
+        l->slots[i].shares = clvi_alloc_array(batch, sizeof(double));
+        ok = ok && l->slots[i].images && l->slots[i].labels && l->slots[i].others && l->slots[i].shares;
     }
     if (!ok)
         return FAIL(err, CLV_ERR_NOMEM, "batches of %zu images", batch);
@@ -228,11 +232,14 @@ clv_status clvi_loader_create(clvi_loader **out, clv_dataset *dataset, const clv
     if (!l)
         return FAIL(err, CLV_ERR_NOMEM, "loader");
     *l = (clvi_loader){.dataset = dataset, .preprocess = preprocess, .opts = *opts, .epoch = -1, .held = -1};
-    for (int k = 0; k < 3 && preprocess; k++)
-        l->black[k] = -preprocess->mean[k] / preprocess->std[k];
+    l->opts.parts = opts->parts > 0 ? opts->parts : 1;
+    l->own = opts->batch / l->opts.parts;
     clv_context_opts one = clv_context_opts_default();
     one.threads = 1;
+    const clvi_augment_opts changes = {opts->shift, opts->flip, opts->cutout, opts->crop, opts->jitter};
     clv_status st = clv_context_create(&l->context, &one, err);
+    if (st == CLV_OK)
+        st = clvi_augment_create(&l->augment, &changes, opts->chw, preprocess, err);
     if (st == CLV_OK)
         st = allocate(l, err);
     if (st == CLV_OK) {
@@ -266,6 +273,8 @@ void clvi_loader_free(clvi_loader *l)
     for (int i = 0; i < SLOTS; i++) {
         clvi_free(l->slots[i].images);
         clvi_free(l->slots[i].labels);
+        clvi_free(l->slots[i].others);
+        clvi_free(l->slots[i].shares);
     }
     clv_context_free(l->context);
     clvi_free(l->items);
@@ -273,5 +282,7 @@ void clvi_loader_free(clvi_loader *l)
     clvi_free(l->state);
     clvi_free(l->cache);
     clvi_free(l->one);
+    clvi_free(l->room);
+    clvi_free(l->partner);
     clvi_free(l);
 }

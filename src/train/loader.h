@@ -13,19 +13,25 @@ typedef struct clvi_loader clvi_loader;
 typedef struct clvi_loader_opts {
     const int64_t *items; /* of the data set; copied */
     int64_t n_items;
-    int64_t batch;  /* at most n_items */
-    int64_t chw[3]; /* what every item must come out at */
-    int64_t shift;  /* padded by so many black pixels, then cropped at random; 0: not */
-    bool flip;      /* left and right exchanged for every other image */
-    int64_t cutout; /* side of a square that is made black, anywhere in the image, cut at its border; 0: none */
+    int64_t batch;       /* at most n_items */
+    int64_t part, parts; /* only images [batch part / parts, batch (part + 1) / parts) of each batch; parts 0: all */
+    int64_t chw[3];      /* what every item must come out at */
+    int64_t shift;       /* these: as clvi_augment_opts */
+    bool flip;
+    int64_t cutout;
+    double crop, jitter;
+    double mixup; /* alpha of the share in which an image is mixed with another of its batch, in (0, 1]; 0: not */
     uint64_t seed;
     int64_t first_step; /* the first batch is that of this step */
     bool labels;        /* every item has one */
 } clvi_loader_opts;
 
 typedef struct clvi_batch {
-    float *images;   /* [batch, c, h, w]; valid until the next call */
-    int64_t *labels; /* [batch]; -1: none */
+    float *images;   /* [batch / parts, c, h, w]; valid until the next call */
+    int64_t *labels; /* [batch / parts]; -1: none */
+    int64_t
+        *others; /* with mixup: the label of the other image, and the share of the first, at least a half; else NULL */
+    double *shares;
 } clvi_batch;
 
 /* Data set and preprocessing are borrowed until clvi_loader_free; nobody else may read the data set meanwhile. */

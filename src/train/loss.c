@@ -40,24 +40,34 @@ double clvi_loss_kl(float *gradient, const float *student, const float *teacher,
     return loss;
 }
 
-double clvi_loss_cross_entropy(float *gradient, const float *x, const int64_t *labels, size_t rows, size_t n,
-                               double smoothing, double scale, int64_t *right)
+double clvi_loss_mixed(float *gradient, const float *x, const clvi_labels *labels, size_t rows, size_t n,
+                       double smoothing, double scale, int64_t *right)
 {
     double loss = 0;
     for (size_t r = 0; r < rows; r++) {
+        const int64_t first = labels->first[r], second = labels->second ? labels->second[r] : first;
+        const double share = labels->second ? labels->share[r] : 1;
         double high, log_sum;
         const size_t best = normaliser(x + r * n, n, 1, &high, &log_sum);
         if (right)
-            *right += (int64_t)best == labels[r];
+            *right += (int64_t)best == first;
         for (size_t i = 0; i < n; i++) {
             const double l = (double)x[r * n + i] - high - log_sum;
-            const double q = smoothing / (double)n + ((int64_t)i == labels[r] ? 1 - smoothing : 0);
+            const double part = ((int64_t)i == first ? share : 0) + ((int64_t)i == second ? 1 - share : 0);
+            const double q = smoothing / (double)n + part * (1 - smoothing);
             loss -= q * l;
             if (gradient)
                 gradient[r * n + i] = (float)(scale * (exp(l) - q));
         }
     }
     return loss;
+}
+
+double clvi_loss_cross_entropy(float *gradient, const float *x, const int64_t *labels, size_t rows, size_t n,
+                               double smoothing, double scale, int64_t *right)
+{
+    const clvi_labels plain = {.first = labels};
+    return clvi_loss_mixed(gradient, x, &plain, rows, n, smoothing, scale, right);
 }
 
 double clvi_loss_relative(float *gradient, const float *s, const float *t, size_t count, double scale)

@@ -17,6 +17,16 @@ double clvi_loss_kl(float *gradient, const float *student, const float *teacher,
 double clvi_loss_cross_entropy(float *gradient, const float *x, const int64_t *labels, size_t rows, size_t n,
                                double smoothing, double scale, int64_t *right);
 
+/* Labels of mixed images: share of the first, the rest of the second; second NULL: all of the first. */
+typedef struct clvi_labels {
+    const int64_t *first, *second;
+    const double *share;
+} clvi_labels;
+
+/* The same with q = (1 - smoothing) times the shares of the two; *right counts those of the first. */
+double clvi_loss_mixed(float *gradient, const float *x, const clvi_labels *labels, size_t rows, size_t n,
+                       double smoothing, double scale, int64_t *right);
+
 /* |s - t|^2 / |t|^2 of count numbers; gradient may be NULL. */
 double clvi_loss_relative(float *gradient, const float *s, const float *t, size_t count, double scale);
 

@@ -27,7 +27,8 @@ typedef struct clvi_tlane {
 typedef struct clvi_trun {
     clvi_tplan *plan;
     clvi_tlane *lane;
-    size_t index; /* of the lane */
+    size_t index;  /* of the lane, in this process */
+    size_t number; /* of the lane, in the batch */
     int worker;
 } clvi_trun;
 
@@ -69,12 +70,14 @@ struct clvi_tnode {
     size_t index;               /* in the graph */
     const clv_tensor *const *x; /* [n_in] shapes at the batch of a lane, data where constant; NULL: left out */
     clv_tensor *const *y;
-    bool *want;      /* [n_in] the gradient of this activation is wanted */
-    bool *add;       /* [n_in] another node has written it before */
-    bool batch_norm; /* as clvi_tplan_opts */
-    size_t temp;     /* floats of per-worker scratch that forward or backward need; set by prepare */
-    size_t keep;     /* bytes for each lane from forward to backward; set by prepare */
-    char *kept;      /* [lanes][keep] */
+    bool *want;          /* [n_in] the gradient of this activation is wanted */
+    bool *add;           /* [n_in] another node has written it before */
+    bool batch_norm;     /* as clvi_tplan_opts */
+    size_t temp;         /* floats of per-worker scratch that forward or backward need; set by prepare */
+    size_t keep;         /* bytes for each lane from forward to backward; set by prepare */
+    char *kept;          /* [lanes][keep] */
+    void *shared;        /* [all lanes][shared_bytes] what gather writes, for ranks to exchange; set by prepare */
+    size_t shared_bytes; /* of a lane */
     void *state;
 };
 
@@ -87,7 +90,7 @@ float *clvi_tparam_grad(const clvi_tnode *node, const clvi_trun *run, size_t i);
 bool clvi_tis_param(const clvi_tnode *node, size_t i);
 void *clvi_tkept(const clvi_tnode *node, const clvi_trun *run);
 float *clvi_ttemp(const clvi_trun *run);
-size_t clvi_tlanes(const clvi_tplan *plan);
+size_t clvi_tlanes(const clvi_tplan *plan); /* of the batch, those of other ranks too */
 clvi_dnn *clvi_tdnn(const clvi_tplan *plan);
 const clvi_loops *clvi_tloops(const clvi_tplan *plan);
 const char *clvi_tlabel(const clvi_tnode *node);

@@ -83,10 +83,15 @@ typedef struct step_job {
 } step_job;
 
 /* Early on the mean follows the weights, so that it does not remember the start for long. */
+double clvi_optimiser_keep(const clvi_optimiser *o)
+{
+    return fmin(o->opts.mean, (1 + (double)o->steps) / (10 + (double)o->steps));
+}
+
 static void follow(clvi_optimiser *o, size_t at, size_t count)
 {
     const float *const w = clvi_tplan_theta(o->plan);
-    const double keep = fmin(o->opts.mean, (1 + (double)o->steps) / (10 + (double)o->steps));
+    const double keep = clvi_optimiser_keep(o);
     for (size_t i = at; i < at + count && o->opts.mean > 0; i++)
         o->average[i] += (float)(1 - keep) * (w[i] - o->average[i]);
 }

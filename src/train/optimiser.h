@@ -43,6 +43,9 @@ void clvi_optimiser_free(clvi_optimiser *o); /* all zero is fine */
  * is changed. */
 double clvi_optimiser_step(clvi_optimiser *o, double rate);
 
+/* The share of the old that the last step kept in the running mean. */
+double clvi_optimiser_keep(const clvi_optimiser *o);
+
 typedef enum clvi_schedule {
     CLVI_ONE_CYCLE, /* up for the first tenth, then a half cosine down to 0 */
     CLVI_COSINE,    /* a half cosine down to 0 */

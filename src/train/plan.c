@@ -68,6 +68,12 @@ float *clvi_ttemp(const clvi_trun *run)
 
 size_t clvi_tlanes(const clvi_tplan *plan)
 {
+    return (size_t)plan->opts.lanes;
+}
+
+size_t clvi_tplan_own_lanes(const clvi_tplan *plan, size_t *first)
+{
+    *first = plan->first_lane;
     return plan->n_lanes;
 }
 
@@ -236,7 +242,7 @@ static clv_status choose_params(clvi_tplan *plan, clv_error *err)
         }
     }
     plan->theta = clvi_calloc(plan->size + 1, sizeof(float));
-    plan->gradient = clvi_calloc(plan->size + 1, sizeof(float));
+    plan->gradient = clvi_calloc(clvi_tplan_shares(plan) + 1, sizeof(float));
     plan->state = clvi_calloc(plan->n_state + 1, sizeof(float));
     if (!plan->theta || !plan->gradient || !plan->state)
         return FAIL(err, CLV_ERR_NOMEM, "%zu parameters", plan->size);
@@ -331,7 +337,7 @@ static clv_status prepare_nodes(clvi_tplan *plan, clv_error *err)
             if (st != CLV_OK)
                 return clvi_fail_at_node(err, st, plan->graph, t->node);
         }
-        if (t->keep > 0 && !(t->kept = clvi_calloc((size_t)plan->opts.lanes, clvi_round_up(t->keep, CLV_ALIGN))))
+        if (t->keep > 0 && !(t->kept = clvi_calloc(plan->n_lanes, clvi_round_up(t->keep, CLV_ALIGN))))
             return FAIL(err, CLV_ERR_NOMEM, "node \"%s\"", clvi_tlabel(t));
         plan->temp_floats = clvi_max_size(plan->temp_floats, t->temp);
     }
@@ -359,16 +365,19 @@ static clv_status build(clvi_tplan *plan, const clv_tensor *input, clv_error *er
     list_events(plan);
     TRY(prepare_nodes(plan, err));
     TRY(clvi_tplan_place_whites(plan, err));
-    return clvi_tplan_place(plan, err);
+    TRY(clvi_tplan_place(plan, err));
+    return clvi_tplan_place_shares(plan, err);
 }
 
 clv_status clvi_tplan_create(clvi_tplan **out, const clvi_graph *graph, const clv_tensor *input,
                              const clvi_tplan_opts *opts, clv_context *context, clv_error *err)
 {
     *out = NULL;
-    if (opts->lanes < 1 || opts->batch < opts->lanes || opts->batch % opts->lanes != 0)
-        return FAIL(err, CLV_ERR_ARG, "a batch of %" PRId64 " images cannot be cut into %" PRId64 " lanes", opts->batch,
-                    opts->lanes);
+    struct clv_ranks *const ranks = context ? context->opts.ranks : NULL;
+    const int count = clv_ranks_count(ranks);
+    if (opts->lanes < 1 || opts->batch < opts->lanes || opts->batch % opts->lanes != 0 || opts->lanes % count != 0)
+        return FAIL(err, CLV_ERR_ARG, "a batch of %" PRId64 " images cannot be cut into %" PRId64 " lanes for %d ranks",
+                    opts->batch, opts->lanes, count);
     clvi_tplan *const plan = clvi_calloc(1, sizeof *plan);
     if (!plan)
         return FAIL(err, CLV_ERR_NOMEM, "training plan");
@@ -377,7 +386,9 @@ clv_status clvi_tplan_create(clvi_tplan **out, const clvi_graph *graph, const cl
     plan->pool = context ? context->pool : NULL;
     plan->workers = clvi_pool_threads(plan->pool);
     plan->opts = *opts;
-    plan->n_lanes = (size_t)opts->lanes;
+    plan->ranks = ranks;
+    plan->n_lanes = (size_t)(opts->lanes / count);
+    plan->first_lane = plan->n_lanes * (size_t)clv_ranks_number(ranks);
     plan->lane_batch = opts->batch / opts->lanes;
     plan->loops = clvi_loops_for(context ? context->cpu : clvi_cpu_detect());
     const int threads = clvi_dnn_enter();
@@ -411,6 +422,8 @@ void clvi_tplan_free(clvi_tplan *plan)
     clvi_free(plan->gradient);
     clvi_free(plan->state);
     clvi_free(plan->white_state);
+    clvi_free(plan->outgoing);
+    clvi_free(plan->incoming);
     clvi_shapes_free(&plan->shapes);
     clvi_free(plan);
 }

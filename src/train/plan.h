@@ -5,6 +5,10 @@
  * network on one worker, and the gradients of the lanes are added in order, so the bits do not depend on the number of
  * threads. Lanes meet only where an operator needs the whole batch (BatchNorm in training mode).
  *
+ * The ranks of the context, when it has some, take equal shares of the lanes, in order: rank r of R those from
+ * r lanes / R on. Sums are still taken over all lanes in order, so the bits do not depend on the number of ranks
+ * either, and parameters stay the same everywhere. Inputs and heads are those of the own lanes.
+ *
  * Inside a plan, values of rank 4 are stored channels last, [n, h, w, c]; all others as ONNX has them. Parameters are
  * stored as ONNX has them, one after the other in one vector. */
 #ifndef CLVI_TRAIN_PLAN_H
@@ -16,8 +20,8 @@
 typedef struct clvi_tplan clvi_tplan;
 
 typedef struct clvi_tplan_opts {
-    int64_t batch;        /* images a step */
-    int64_t lanes;        /* divides batch */
+    int64_t batch;        /* images a step, over all ranks */
+    int64_t lanes;        /* divides batch; a multiple of the ranks */
     const int32_t *heads; /* values that the caller reads, and whose gradients it gives; NULL: the graph's outputs */
     size_t n_heads;
     bool whiten;     /* convolutions gather what clvi_white_move needs */
@@ -36,9 +40,12 @@ void clvi_tplan_free(clvi_tplan *plan); /* NULL-safe */
  * heads of the lane and writes all of their gradients. NULL: forward alone. */
 typedef clv_status (*clvi_tloss)(void *user, clvi_tplan *plan, size_t lane, int worker, clv_error *err);
 
-/* One step: input [batch, ...] float32 in ONNX order, borrowed. After it clvi_tplan_gradient holds the sum over the
- * lanes. Allocates nothing. */
+/* One step: input [batch / ranks, ...] float32 in ONNX order, borrowed. After it clvi_tplan_gradient holds the sum over
+ * the lanes. Allocates nothing. */
 clv_status clvi_tplan_run(clvi_tplan *plan, const float *input, clvi_tloss loss, void *user, clv_error *err);
+
+/* The lanes of this rank are number `*first` up to `*first + return value` of the batch. */
+size_t clvi_tplan_own_lanes(const clvi_tplan *plan, size_t *first);
 
 /* The heads of one lane: [count / lanes] floats, channels last where rank is 4. Valid until the next run. */
 const float *clvi_tplan_head(const clvi_tplan *plan, size_t lane, size_t head);

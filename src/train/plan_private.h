@@ -4,6 +4,7 @@
 #define CLVI_TRAIN_PLAN_PRIVATE_H
 
 #include "base/mem.h"
+#include "ranks/ranks.h"
 #include "runtime/infer.h"
 #include "train/node.h"
 
@@ -59,7 +60,9 @@ struct clvi_tplan {
     bool *live;  /* [n_values] has a gradient */
 
     clvi_tlane *lanes;
-    size_t n_lanes;
+    size_t n_lanes, first_lane; /* of this rank */
+    struct clv_ranks *ranks;    /* NULL: alone */
+    float *outgoing, *incoming; /* [ranks][n_lanes][share] gradients on their way; NULL: alone */
     size_t lane_bytes;
     float **temp; /* [workers] */
     size_t temp_floats;
@@ -79,6 +82,16 @@ bool clvi_tplan_is_head(const clvi_tplan *plan, int32_t value);
 
 /* The state of all that whitens. */
 clv_status clvi_tplan_place_whites(clvi_tplan *plan, clv_error *err);
+
+/* The vector of gradients, rounded up to a share for each rank. */
+size_t clvi_tplan_shares(const clvi_tplan *plan);
+clv_status clvi_tplan_place_shares(clvi_tplan *plan, clv_error *err);
+
+/* Before settle or settle_back: what gather wrote on other ranks. */
+clv_status clvi_tplan_meet(const clvi_tplan *plan, const clvi_tnode *node, clv_error *err);
+
+/* plan->gradient = the sum over all lanes of all ranks, in order; and what whitening gathered. */
+clv_status clvi_tplan_sum_ranks(clvi_tplan *plan, clv_error *err);
 
 /* Offsets of activations and gradients, and the memory of the lanes. */
 clv_status clvi_tplan_place(clvi_tplan *plan, clv_error *err);

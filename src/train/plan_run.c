@@ -78,7 +78,7 @@ static void lane_task(void *arg, size_t index, int worker)
 {
     clvi_tplan *const plan = arg;
     clvi_tlane *const lane = &plan->lanes[index];
-    clvi_trun run = {.plan = plan, .lane = lane, .index = index, .worker = worker};
+    clvi_trun run = {.plan = plan, .lane = lane, .index = index, .number = plan->first_lane + index, .worker = worker};
     if (plan->status[index] != CLV_OK)
         return;
     const int threads = clvi_dnn_enter();
@@ -139,6 +139,8 @@ clv_status clvi_tplan_run(clvi_tplan *plan, const float *input, clvi_tloss loss,
         return FAIL(err, plan->status[0], "weights cannot be reordered");
     for (plan->from = 0; plan->from < end; plan->from = plan->to) {
         clvi_tevent *const e = &plan->events[plan->from];
+        if (e->kind == CLVI_T_SETTLE || e->kind == CLVI_T_SETTLE_BACK)
+            TRY(clvi_tplan_meet(plan, e->node, err));
         if (e->kind == CLVI_T_SETTLE)
             e->node->row->settle(e->node);
         if (e->kind == CLVI_T_SETTLE_BACK)
@@ -150,14 +152,18 @@ clv_status clvi_tplan_run(clvi_tplan *plan, const float *input, clvi_tloss loss,
         clvi_pool_run(plan->pool, plan->n_lanes, lane_task, plan);
         TRY(first_failure(plan, err));
     }
-    if (end == plan->n_events && plan->opts.backward && loss)
-        clvi_pool_run(plan->pool, (plan->size + CHUNK - 1) / CHUNK, sum_task, plan);
+    if (end != plan->n_events || !plan->opts.backward || !loss)
+        return CLV_OK;
+    if (plan->ranks)
+        return clvi_tplan_sum_ranks(plan, err);
+    clvi_pool_run(plan->pool, (plan->size + CHUNK - 1) / CHUNK, sum_task, plan);
     return CLV_OK;
 }
 
 clv_status clvi_tplan_forward_lane(clvi_tplan *plan, const float *lane_input, size_t lane, int worker, clv_error *err)
 {
-    clvi_trun run = {.plan = plan, .lane = &plan->lanes[lane], .index = lane, .worker = worker};
+    clvi_trun run = {
+        .plan = plan, .lane = &plan->lanes[lane], .index = lane, .number = plan->first_lane + lane, .worker = worker};
     stage_input(plan, run.lane, lane_input);
     for (size_t i = 0; i < plan->n_forward; i++)
         TRY(run_event(plan, &run, &plan->events[i], err));

@@ -29,7 +29,7 @@ clv_status clvi_twhiten(clvi_white **out, clvi_tnode *node, const clvi_conv_shap
     if (!plan->white && !(plan->white = clvi_arena_calloc(plan->arena, plan->n_nodes, sizeof(clvi_white *))))
         return FAIL(err, CLV_ERR_NOMEM, "%zu nodes", plan->n_nodes);
     clvi_white *w;
-    TRY(clvi_white_create(&w, shape, plan->n_lanes, err));
+    TRY(clvi_white_create(&w, shape, clvi_tlanes(plan), err));
     *out = w ? add(plan, w, weight, bias) : NULL;
     return CLV_OK;
 }

@@ -46,13 +46,13 @@ static clv_status choose_method(clvi_train_job *j, clv_error *err)
     return CLV_OK;
 }
 
-static clv_status check_options(const clv_train_opts *o, clv_error *err)
+static clv_status check_options(const clv_train_opts *o, int64_t lanes, clv_error *err)
 {
     if (o->epochs < 1 || o->epochs > 1000000)
         return FAIL(err, CLV_ERR_ARG, "%" PRId64 " epochs, 1 to 1000000 are possible", o->epochs);
-    if (o->batch < CLVI_TRAIN_LANES || o->batch % CLVI_TRAIN_LANES != 0 || o->batch > 65536)
-        return FAIL(err, CLV_ERR_ARG, "batch is %" PRId64 ", a multiple of %d up to 65536 was expected", o->batch,
-                    CLVI_TRAIN_LANES);
+    if (o->batch < lanes || o->batch % lanes != 0 || o->batch > 65536)
+        return FAIL(err, CLV_ERR_ARG, "batch is %" PRId64 ", a multiple of %" PRId64 " up to 65536 was expected",
+                    o->batch, lanes);
     if (!(o->rate >= 0 && o->rate < 1e3) || !(o->decay < 10) || !(o->clip >= 0 && o->clip < 1e9))
         return FAIL(err, CLV_ERR_ARG, "rate %g, decay %g or clip %g is out of range", o->rate, o->decay, o->clip);
     if (!(o->smoothing >= 0 && o->smoothing < 1))
@@ -60,6 +60,10 @@ static clv_status check_options(const clv_train_opts *o, clv_error *err)
     if (o->shift < -1 || o->shift > 1024 || o->held_out < 0 || o->cutout < 0 || o->cutout > 1024)
         return FAIL(err, CLV_ERR_ARG, "shift %" PRId64 ", cutout %" PRId64 " or held-out %" PRId64 " is out of range",
                     o->shift, o->cutout, o->held_out);
+    if (!(o->crop >= 0 && o->crop <= 1) || !(o->jitter >= 0 && o->jitter <= 1) || !(o->mixup >= 0 && o->mixup <= 1) ||
+        !(o->average >= 0 && o->average < 1))
+        return FAIL(err, CLV_ERR_ARG, "crop %g, jitter %g, mixup %g or average %g is not between 0 and 1", o->crop,
+                    o->jitter, o->mixup, o->average);
     if (o->resume && !o->checkpoint)
         return FAIL(err, CLV_ERR_ARG, "to resume, say from which checkpoint");
     return CLV_OK;
@@ -104,7 +108,7 @@ static clv_status check_weights(const clvi_train_job *j, clv_error *err)
 static clv_status make_plans(clvi_train_job *j, clv_error *err)
 {
     clvi_tplan_opts o = {.batch = j->opts->batch,
-                         .lanes = CLVI_TRAIN_LANES,
+                         .lanes = j->lanes,
                          .heads = &j->logits,
                          .n_heads = 1,
                          .backward = true,
@@ -117,28 +121,40 @@ static clv_status make_plans(clvi_train_job *j, clv_error *err)
     clvi_optimiser_opts how = clvi_optimiser_opts_default(j->kind);
     how.decay = j->decay;
     how.clip = j->opts->clip;
+    how.mean = j->opts->average;
     TRY(clvi_optimiser_create(&j->optimiser, j->plan, &how, j->context, err));
     const size_t size = clvi_tplan_size(j->plan);
     const float *const state = clvi_tplan_state(j->plan, &j->n_state);
     j->best = clvi_alloc_array(size + 1, sizeof(float));
     j->best_state = clvi_alloc_array(j->n_state + 1, sizeof(float));
+    j->state_before = clvi_alloc_array(j->n_state + 1, sizeof(float));
+    j->state_average = clvi_alloc_array(j->n_state + 1, sizeof(float));
+    j->tally = clvi_calloc((size_t)j->lanes, sizeof *j->tally);
     j->curves = clvi_calloc(CLVI_TRAIN_CURVES, sizeof *j->curves);
-    if (!j->best || !j->best_state || !j->curves)
+    if (!j->best || !j->best_state || !j->curves || !j->state_before || !j->state_average || !j->tally)
         return FAIL(err, CLV_ERR_NOMEM, "%zu parameters", size);
     memcpy(j->best, clvi_tplan_theta(j->plan), size * sizeof(float));
     memcpy(j->best_state, state, j->n_state * sizeof(float));
+    memcpy(j->state_average, state, j->n_state * sizeof(float));
     return CLV_OK;
 }
 
 static clv_status make_loader(clvi_train_job *j, clv_error *err)
 {
+    const int64_t usual = j->opts->crop > 0 ? 0 : j->input.dims[2] / 8;
+    const int64_t shift = j->opts->shift < 0 ? usual : j->opts->shift;
     const clvi_loader_opts o = {.items = j->held.items,
                                 .n_items = j->held.n_train,
                                 .batch = j->opts->batch,
+                                .part = clv_ranks_number(j->ranks),
+                                .parts = clv_ranks_count(j->ranks),
                                 .chw = {j->input.dims[1], j->input.dims[2], j->input.dims[3]},
-                                .shift = j->opts->shift < 0 ? j->input.dims[2] / 8 : j->opts->shift,
+                                .shift = shift,
                                 .flip = !j->opts->no_flip,
                                 .cutout = j->opts->cutout,
+                                .crop = j->opts->crop,
+                                .jitter = j->opts->jitter,
+                                .mixup = j->opts->mixup,
                                 .seed = j->opts->seed,
                                 .first_step = j->step,
                                 .labels = true};
@@ -175,6 +191,7 @@ static clv_status prepare(clvi_train_job *j, const clvi_graph *graph, clv_error 
     if (j->opts->resume)
         TRY(clvi_train_state_load(j, &found, err));
     j->first_step = j->step;
+    TRY(clvi_ranks_agree(j->ranks, clvi_train_state_hash(j), "images, options or weights", err));
     return make_loader(j, err);
 }
 
@@ -235,6 +252,9 @@ static void release(clvi_train_job *j)
     clvi_held_out_free(&j->held);
     clvi_free(j->best);
     clvi_free(j->best_state);
+    clvi_free(j->state_before);
+    clvi_free(j->state_average);
+    clvi_free(j->tally);
     clvi_free(j->curves);
     clvi_str_free(&j->log);
 }
@@ -245,7 +265,9 @@ clv_status clvi_train(clvi_graph **out, const clvi_graph *graph, clv_dataset *im
     clv_preprocess room;
     clvi_train_job j = {.opts = opts, .context = context, .images = images, .began = clvi_now()};
     *out = NULL;
-    TRY(check_options(opts, err));
+    j.ranks = context ? context->opts.ranks : NULL;
+    j.lanes = clvi_ranks_lanes(j.ranks, CLVI_TRAIN_LANES);
+    TRY(check_options(opts, j.lanes, err));
     TRY(choose_method(&j, err));
     if (!clv_dataset_is_tensor(images)) {
         TRY(clvi_preprocess_resolve(&room, graph, preprocess, err));
@@ -254,13 +276,14 @@ clv_status clvi_train(clvi_graph **out, const clvi_graph *graph, clv_dataset *im
     clv_status st = prepare(&j, graph, err);
     if (st == CLV_OK)
         st = clvi_train_run(&j, err);
-    if (st == CLV_OK)
+    const bool writes = clv_ranks_number(j.ranks) == 0;
+    if (st == CLV_OK && writes)
         st = plot(&j, err);
     if (st == CLV_OK)
         st = keep_best(&j, err);
     if (st == CLV_OK)
         st = report(&j, to);
-    if (st == CLV_OK && !j.stopped && opts->checkpoint)
+    if (st == CLV_OK && !j.stopped && opts->checkpoint && writes)
         (void)unlink(opts->checkpoint);
     if (st == CLV_OK) {
         *out = j.graph;

@@ -243,6 +243,50 @@ static void test_resume(void **state)
     clvi_graph_free(net);
 }
 
+/* Everything random at once, and the mean of the weights: as reproducible, on threads and over a pause. */
+static void test_changes(void **state)
+{
+    clvi_graph *const net = network(3);
+    clv_train_opts o = options(4);
+    (void)state;
+    o.crop = 0.5;
+    o.jitter = 0.1;
+    o.mixup = 0.2;
+    o.cutout = 6;
+    o.shift = 2;
+    cancel_after = 0;
+    result plain = train(net, &o, 1, images);
+    o.average = 0.8;
+    result whole = train(net, &o, 2, images);
+    assert_int_equal(plain.st, CLV_OK);
+    assert_int_equal(whole.st, CLV_OK);
+    assert_true(whole.top1 > 80 && plain.top1 > 80);
+    assert_true(accuracy_of(whole.graph) > 80); /* with the statistics that belong to the mean */
+    const int32_t w = clvi_graph_find_value(net, "classifier.weight");
+    const clv_tensor *const t = plain.graph->values[w].constant;
+    assert_memory_not_equal(t->data, whole.graph->values[w].constant->data,
+                            (size_t)clv_tensor_count(t) * sizeof(float));
+    o.checkpoint = checkpoint;
+    o.resume = true;
+    cancel_after = 2;
+    result part = train(net, &o, 1, images);
+    assert_int_equal(part.st, CLV_OK);
+    assert_true(part.stopped);
+    cancel_after = 0;
+    o.mixup = 0.3;
+    result other = train(net, &o, 1, images);
+    assert_int_equal(other.st, CLV_ERR_DATA);
+    o.mixup = 0.2;
+    result rest = train(net, &o, 1, images);
+    assert_int_equal(rest.st, CLV_OK);
+    same_weights(whole.graph, rest.graph);
+    clvi_graph_free(plain.graph);
+    clvi_graph_free(whole.graph);
+    clvi_graph_free(part.graph);
+    clvi_graph_free(rest.graph);
+    clvi_graph_free(net);
+}
+
 /* Weights that grow out of all bounds: the step and the layer are said, and nothing comes back. */
 static void test_not_finite(void **state)
 {
@@ -286,6 +330,8 @@ static void test_refused(void **state)
     refused(net, (o = options(1), o.optimiser = "adam", o), images, CLV_ERR_ARG, "adamw");
     refused(net, (o = options(1), o.schedule = "line", o), images, CLV_ERR_ARG, "one-cycle");
     refused(net, (o = options(1), o.smoothing = 1, o), images, CLV_ERR_ARG, "smoothing");
+    refused(net, (o = options(1), o.mixup = 1.5, o), images, CLV_ERR_ARG, "mixup 1.5");
+    refused(net, (o = options(1), o.average = 1, o), images, CLV_ERR_ARG, "average 1");
     refused(net, (o = options(1), o.resume = true, o), images, CLV_ERR_ARG, "checkpoint");
     char flat[80];
     (void)snprintf(flat, sizeof flat, "%s/x.npy", folder);
@@ -336,8 +382,9 @@ static void test_cutout(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_learns),  cmocka_unit_test(test_methods),
-                                       cmocka_unit_test(test_resume),  cmocka_unit_test(test_not_finite),
-                                       cmocka_unit_test(test_refused), cmocka_unit_test(test_cutout)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_learns),     cmocka_unit_test(test_methods),
+                                       cmocka_unit_test(test_resume),     cmocka_unit_test(test_changes),
+                                       cmocka_unit_test(test_not_finite), cmocka_unit_test(test_refused),
+                                       cmocka_unit_test(test_cutout)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
