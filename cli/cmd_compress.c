@@ -401,7 +401,7 @@ static int run(const verb *v, int argc, char **argv)
         {0, "heal-steps", "N", "the same for so many steps", OPTION_INT, &args.heal_opts.steps},
         {0, "heal-images", "PATH", "on these images (default: all of --calibration, whatever --limit says)",
          OPTION_TEXT, &args.heal_images},
-        {0, "heal-rate", "X", "with this largest learning rate (default 1e-3; shallow networks bear more)", OPTION_REAL,
+        {0, "heal-rate", "X", "with this largest learning rate (default 8e-3)", OPTION_REAL,
          &args.heal_opts.rate},
         {0, "heal-plot", "FILE.svg", "draw the losses of healing", OPTION_TEXT, &args.heal_opts.plot},
         {0, "bench", NULL,

@@ -21,9 +21,10 @@ typedef struct clv_heal_opts {
     int64_t steps;      /* budget in steps: the same bits on every machine with the same libraries; 0: by time */
     int64_t batch;      /* images a step, a multiple of 4, default 64 */
     double rate;        /* largest learning rate of the cycle: the share of its size that each output of a convolution
-                           moves in a step, default 1e-3 */
-    double temperature; /* of the distillation, default 2 */
-    double features;    /* weight of the blocks' error against that of the outputs, default 0.2 */
+                           moves in a step, default 8e-3; where it wrecks the network, healing goes back to the best
+                           so far and on with a quarter of it */
+    double temperature; /* of the distillation, default 1 */
+    double features;    /* weight of the blocks' error against that of the outputs, default 200 */
     int64_t shift;      /* images are moved by up to so many pixels, default 1/8 of the height; -1: default */
     bool no_flip;       /* do not mirror images */
     int64_t held_out;   /* images kept aside to decide, default 1/10 of them, at most 2000; 0: default */

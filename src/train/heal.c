@@ -20,7 +20,7 @@
 clv_heal_opts clv_heal_opts_default(void)
 {
     return (clv_heal_opts){
-        .seconds = 180, .batch = 64, .rate = 1e-3, .temperature = 2, .features = 0.2, .shift = -1, .seed = 1};
+        .seconds = 180, .batch = 64, .rate = 8e-3, .temperature = 1, .features = 200, .shift = -1, .seed = 1};
 }
 
 static clv_status check_options(const clv_heal_opts *o, int64_t lanes, clv_error *err)
@@ -184,7 +184,7 @@ clv_status clvi_heal(clvi_graph **out, const clvi_graph *graph, const clvi_graph
                      clv_error *err)
 {
     clv_preprocess room;
-    clvi_heal_job j = {.opts = opts, .context = context, .images = images, .began = clvi_now()};
+    clvi_heal_job j = {.opts = opts, .context = context, .images = images, .began = clvi_now(), .slower = 1};
     *out = NULL;
     j.ranks = context ? context->opts.ranks : NULL;
     j.lanes = clvi_ranks_lanes(j.ranks, CLVI_HEAL_LANES);

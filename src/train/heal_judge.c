@@ -60,7 +60,7 @@ static void judge_lane(const clvi_heal_job *j, size_t at, size_t lane, clvi_heal
             t->loss += clvi_loss_kl(NULL, s, a, rows, n, 1, 1, &same);
             t->classed += (double)rows;
         } else {
-            t->loss += clvi_loss_relative(NULL, s, a, rows * n, 1) * (double)rows;
+            t->loss += clvi_loss_relative(j->optimiser.loops, NULL, s, a, rows * n, 1) * (double)rows;
         }
     }
     t->same += (double)same;

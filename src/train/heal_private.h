@@ -56,6 +56,7 @@ typedef struct clvi_heal_job {
     double began, spent, judge_seconds;
     double step_seconds, smooth_loss;
     double next_judgement; /* progress */
+    double slower;         /* share of the rate that is left */
     bool stopped;
     double *curve_x, *curve_y, *judged_x, *judged_y; /* for the plot */
     size_t n_curve, n_judged;

@@ -13,7 +13,9 @@
 
 #define JUDGEMENTS 12
 #define CURVE_MAX  4096
-#define MEASURED   10 /* steps without moving */
+#define MEASURED   10   /* steps without moving */
+#define TOO_BAD    4    /* times the best held-out loss: more than the first steps of a good rate do */
+#define SLOWER     0.25 /* of the rate from there on */
 
 /* Teacher and student see the same lane of the batch, one after the other, on the same worker. */
 static clv_status lane_loss(void *user, clvi_tplan *plan, size_t lane, int worker, clv_error *err)
@@ -35,10 +37,10 @@ static clv_status lane_loss(void *user, clvi_tplan *plan, size_t lane, int worke
             loss += share / (double)rows *
                     clvi_loss_kl(g, s, t, rows, count / rows, j->opts->temperature, share / (double)rows, NULL);
         else if (h < p->n_outputs)
-            loss += share * clvi_loss_relative(g, s, t, count, share);
+            loss += share * clvi_loss_relative(j->optimiser.loops, g, s, t, count, share);
         else
             loss += share * j->opts->features / blocks *
-                    clvi_loss_relative(g, s, t, count, share * j->opts->features / blocks);
+                    clvi_loss_relative(j->optimiser.loops, g, s, t, count, share * j->opts->features / blocks);
     }
     j->tally[first + lane] = (clvi_heal_tally){.loss = loss};
     return CLV_OK;
@@ -155,7 +157,7 @@ static clv_status fail_not_finite(clvi_heal_job *j, double loss, clv_error *err)
 /* Adam's first steps move every weight by the whole rate, whatever its gradient: the moments are measured first. */
 static double rate_now(const clvi_heal_job *j)
 {
-    return j->step < MEASURED ? 0 : j->opts->rate * clvi_schedule_factor(CLVI_ONE_CYCLE, progress(j));
+    return j->step < MEASURED ? 0 : j->slower * j->opts->rate * clvi_schedule_factor(CLVI_ONE_CYCLE, progress(j));
 }
 
 static clv_status one_step(clvi_heal_job *j, bool *stop, clv_error *err)
@@ -194,6 +196,18 @@ static clv_status rescue(clvi_heal_job *j, clv_status st, clv_error *err)
                 j->opts->checkpoint);
 }
 
+/* A rate that suits one network wrecks another: back to the best, and on in smaller steps. */
+static void step_back(clvi_heal_job *j)
+{
+    if (j->last.loss <= TOO_BAD * j->best_score.loss)
+        return;
+    memcpy(clvi_tplan_theta(j->plan), j->best, clvi_tplan_size(j->plan) * sizeof(float));
+    clvi_optimiser_restart(&j->optimiser);
+    j->slower *= SLOWER;
+    clvi_log(j->context, CLV_LOG_INFO, "step %" PRId64 ": back to the best, and on with a largest rate of %.3g",
+             j->step, j->slower * j->opts->rate);
+}
+
 clv_status clvi_heal_run(clvi_heal_job *j, clv_error *err)
 {
     while (progress(j) < 1 && !j->stopped) {
@@ -209,6 +223,7 @@ clv_status clvi_heal_run(clvi_heal_job *j, clv_error *err)
         if (p < 1) {
             j->next_judgement = floor(p * JUDGEMENTS + 1) / JUDGEMENTS;
             TRY(judge_all(j, false, err));
+            step_back(j);
             if (j->opts->checkpoint && writes(j))
                 TRY(clvi_heal_state_save(j, err));
         }

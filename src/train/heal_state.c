@@ -5,12 +5,12 @@
 #include "train/heal_private.h"
 #include "train/keep.h"
 
-#define MAGIC 0x31746c6165766c63u /* "clvealt1" */
+#define MAGIC 0x32746c6165766c63u /* "clvealt2" */
 
 typedef struct header {
     uint64_t magic, size, seed, print;
     int64_t batch, steps, step, optimiser_steps;
-    double rate, temperature, features, spent, next_judgement, smooth_loss;
+    double rate, temperature, features, spent, next_judgement, smooth_loss, slower;
     clvi_heal_score start, best;
 } header;
 
@@ -32,6 +32,7 @@ static header describe(const clvi_heal_job *j)
     h.spent = j->opts->steps > 0 ? 0 : j->spent + clvi_now() - j->began;
     h.next_judgement = j->next_judgement;
     h.smooth_loss = j->smooth_loss;
+    h.slower = j->slower;
     h.start = j->start;
     h.best = j->best_score;
     return h;
@@ -79,6 +80,7 @@ clv_status clvi_heal_state_load(clvi_heal_job *j, bool *found, clv_error *err)
         j->spent = h.spent;
         j->next_judgement = h.next_judgement;
         j->smooth_loss = h.smooth_loss;
+        j->slower = h.slower;
         j->start = h.start;
         j->best_score = h.best;
     }

@@ -36,6 +36,10 @@ typedef struct clvi_loops {
     /* g = scale g + decay w; v = momentum v + g; w -= rate (g + momentum v) */
     void (*nesterov)(float *w, float *v, const float *g, size_t n, float rate, float momentum, float decay,
                      float scale);
+    /* sum (a - b)^2 and sum b^2, 16 partial sums each */
+    void (*compare)(double out[2], const float *a, const float *b, size_t n);
+    /* y = f (a - b) */
+    void (*difference)(float *y, const float *a, const float *b, float f, size_t n);
     double (*distance)(const float *a, const float *b, size_t n); /* sum (a - b)^2, 16 partial sums */
 } clvi_loops;
 

@@ -70,29 +70,13 @@ double clvi_loss_cross_entropy(float *gradient, const float *x, const int64_t *l
     return clvi_loss_mixed(gradient, x, &plain, rows, n, smoothing, scale, right);
 }
 
-double clvi_loss_relative(float *gradient, const float *s, const float *t, size_t count, double scale)
+double clvi_loss_relative(const clvi_loops *loops, float *gradient, const float *s, const float *t, size_t count,
+                          double scale)
 {
-    double part[16] = {0}, size[16] = {0}, error = 0, all = 0;
-    size_t at = 0;
-    for (; at + 16 <= count; at += 16)
-        for (size_t i = 0; i < 16; i++) {
-            const float d = s[at + i] - t[at + i];
-            part[i] += (double)(d * d);
-            size[i] += (double)(t[at + i] * t[at + i]);
-        }
-    for (size_t i = 0; at < count; at++, i++) {
-        const float d = s[at] - t[at];
-        part[i] += (double)(d * d);
-        size[i] += (double)(t[at] * t[at]);
-    }
-    for (size_t i = 0; i < 16; i++) {
-        error += part[i];
-        all += size[i];
-    }
-    if (!(all > 0))
-        all = 1;
-    const float factor = (float)(2 * scale / all);
-    for (size_t i = 0; i < count && gradient; i++)
-        gradient[i] = factor * (s[i] - t[i]);
-    return error / all;
+    double sums[2];
+    loops->compare(sums, s, t, count);
+    const double all = sums[1] > 0 ? sums[1] : 1;
+    if (gradient)
+        loops->difference(gradient, s, t, (float)(2 * scale / all), count);
+    return sums[0] / all;
 }

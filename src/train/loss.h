@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "train/loops.h"
+
 /* T^2 KL(softmax(teacher / T) || softmax(student / T)), summed over rows of n classes. Hinton et al., arXiv 1503.02531:
  * T^2 keeps the gradient's size for any T. gradient may be NULL. *same counts rows where both choose the same class;
  * may be NULL. */
@@ -28,6 +30,7 @@ double clvi_loss_mixed(float *gradient, const float *x, const clvi_labels *label
                        double smoothing, double scale, int64_t *right);
 
 /* |s - t|^2 / |t|^2 of count numbers; gradient may be NULL. */
-double clvi_loss_relative(float *gradient, const float *s, const float *t, size_t count, double scale);
+double clvi_loss_relative(const clvi_loops *loops, float *gradient, const float *s, const float *t, size_t count,
+                          double scale);
 
 #endif

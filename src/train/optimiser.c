@@ -172,6 +172,12 @@ double clvi_optimiser_step(clvi_optimiser *o, double rate)
     return norm;
 }
 
+void clvi_optimiser_restart(clvi_optimiser *o)
+{
+    memset(o->m, 0, o->size * sizeof *o->m);
+    memcpy(o->average, clvi_tplan_theta(o->plan), o->size * sizeof *o->average);
+}
+
 double clvi_schedule_factor(clvi_schedule schedule, double progress)
 {
     const double p = fmin(fmax(progress, 0), 1), up = 0.1;

@@ -46,6 +46,9 @@ double clvi_optimiser_step(clvi_optimiser *o, double rate);
 /* The share of the old that the last step kept in the running mean. */
 double clvi_optimiser_keep(const clvi_optimiser *o);
 
+/* The weights were put elsewhere: no step before counts for the direction, the running mean begins there. */
+void clvi_optimiser_restart(clvi_optimiser *o);
+
 typedef enum clvi_schedule {
     CLVI_ONE_CYCLE, /* up for the first tenth, then a half cosine down to 0 */
     CLVI_COSINE,    /* a half cosine down to 0 */

@@ -10,7 +10,8 @@
 
 #define MAX_PATCH 320  /* the moments of longer ones cost more than a step */
 #define SAMPLES   96   /* patches of a lane and step */
-#define KEEP      0.97 /* of the running means, a step */
+#define KEEP      0.9  /* of the running means, a gathering */
+#define EVERY     4    /* steps between two gatherings, once the first steps are over */
 #define DAMPING   1e-2 /* of the mean variance */
 #define PERIOD    20   /* steps between two inverses */
 #define MEASURED  10   /* steps behind the sizes of the outputs; a caller's rate is 0 so long */
@@ -91,9 +92,24 @@ static void read_patch(float *p, const clvi_conv_shape *s, const float *x, place
             }
 }
 
+/* Patches change slowly: what a gathering costs is spent on every step only at first. */
+static bool is_due(const clvi_white *w)
+{
+    const int64_t t = (int64_t)*w->steps;
+    return t <= MEASURED || t % EVERY == 0;
+}
+
+static double gatherings(const clvi_white *w)
+{
+    const int64_t t = (int64_t)*w->steps;
+    return (double)(t <= MEASURED ? t : MEASURED + (t - MEASURED) / EVERY);
+}
+
 void clvi_white_gather(clvi_white *w, size_t lane, const float *x)
 {
     const clvi_conv_shape *const s = &w->shape;
+    if (!is_due(w))
+        return;
     const size_t n = w->n;
     double *const sums = w->sums + lane * w->blocks * n * n;
     float *const p = w->patch + lane * n;
@@ -118,7 +134,7 @@ void clvi_white_gather(clvi_white *w, size_t lane, const float *x)
 static void add_up(clvi_white *w)
 {
     const size_t all = w->blocks * w->n * w->n;
-    const double keep = fmin(KEEP, *w->steps / (*w->steps + 1)), share = (1 - keep) / (double)(SAMPLES * w->lanes);
+    const double n = gatherings(w), keep = fmin(KEEP, n / (n + 1)), share = (1 - keep) / (double)(SAMPLES * w->lanes);
     for (size_t i = 0; i < all; i++) {
         double sum = 0;
         for (size_t l = 0; l < w->lanes; l++)
@@ -221,7 +237,8 @@ static void move_row(clvi_white *w, const clvi_white_step *s, size_t o, double f
 void clvi_white_move(clvi_white *w, const clvi_white_step *s)
 {
     const size_t nn = w->n * w->n;
-    add_up(w);
+    if (is_due(w))
+        add_up(w);
     *w->steps += 1;
     const int64_t t = (int64_t)*w->steps;
     for (size_t b = 0; b < w->blocks && (t % PERIOD == 1 || t == MEASURED + 1); b++) {

@@ -43,7 +43,7 @@ void clvi_white_free(clvi_white *w); /* NULL-safe */
 size_t clvi_white_state(const clvi_white *w);
 void clvi_white_bind(clvi_white *w, double *state);
 
-/* Sample patches of a lane, once a step: x [n, h, w, c]. */
+/* Sample patches of a lane, once a step (it knows which steps it needs): x [n, h, w, c]. */
 void clvi_white_gather(clvi_white *w, size_t lane, const float *x);
 
 /* m, v: of the parameter vector's layout; v holds one number for each output, where its weights begin. */

@@ -204,7 +204,7 @@ static void test_losses(void **state)
     (void)state;
     assert_true(fabs(clvi_loss_kl(NULL, t, t, 2, 3, 2, 1, &count)) < 1e-12);
     assert_int_equal(count, 2);
-    assert_true(fabs(clvi_loss_relative(NULL, t, t, 6, 1)) < 1e-12);
+    assert_true(fabs(clvi_loss_relative(&clvi_loops_ref, NULL, t, t, 6, 1)) < 1e-12);
     for (int kind = 0; kind < 3; kind++)
         for (int i = 0; i < 6; i++) {
             float g[6], p[6];
@@ -214,15 +214,46 @@ static void test_losses(void **state)
                 p[i] += side ? 1e-2F : -1e-2F;
                 l[side] = kind == 0   ? clvi_loss_kl(g, p, t, 2, 3, 2, 1, NULL)
                           : kind == 1 ? clvi_loss_cross_entropy(g, p, labels, 2, 3, 0.1, 1, NULL)
-                                      : clvi_loss_relative(g, p, t, 6, 1);
+                                      : clvi_loss_relative(&clvi_loops_ref, g, p, t, 6, 1);
             }
             (void)(kind == 0   ? clvi_loss_kl(g, s, t, 2, 3, 2, 1, NULL)
                    : kind == 1 ? clvi_loss_cross_entropy(g, s, labels, 2, 3, 0.1, 1, NULL)
-                               : clvi_loss_relative(g, s, t, 6, 1));
+                               : clvi_loss_relative(&clvi_loops_ref, g, s, t, 6, 1));
             const double measured = (l[1] - l[0]) / ((double)(s[i] + 1e-2F) - (double)(s[i] - 1e-2F));
             if (!(fabs(measured - (double)g[i]) < 2e-4))
                 fail_msg("loss %d, number %d: difference %.6g, gradient %.6g", kind, i, measured, (double)g[i]);
         }
+}
+
+/* The sums of a relative error from every instruction set, with a tail that fills no vector: the same bits. */
+static void test_relative_loops(void **state)
+{
+    enum { COUNT_OF = 16 * 40 + 11 };
+    static float s[COUNT_OF], t[COUNT_OF], g[COUNT_OF], first[COUNT_OF];
+    const double plain_scale = 0.7;
+    double error = 0, all = 0, one = 0;
+    clvi_rng rng;
+    (void)state;
+    clvi_rng_seed(&rng, 21);
+    for (size_t i = 0; i < COUNT_OF; i++) {
+        s[i] = (float)clvi_rng_normal(&rng);
+        t[i] = (float)clvi_rng_normal(&rng);
+        error += ((double)s[i] - (double)t[i]) * ((double)s[i] - (double)t[i]);
+        all += (double)t[i] * (double)t[i];
+    }
+    for (int level = CLVI_CPU_REF; level <= (int)clvi_cpu_detect(); level++) {
+        const double l = clvi_loss_relative(clvi_loops_for((clvi_cpu)level), level == CLVI_CPU_REF ? first : g, s, t,
+                                            COUNT_OF, plain_scale);
+        if (level == CLVI_CPU_REF) {
+            one = l;
+            assert_true(fabs(l - error / all) < 1e-6);
+            for (size_t i = 0; i < COUNT_OF; i++)
+                assert_true(fabs((double)first[i] - 2 * plain_scale * ((double)s[i] - (double)t[i]) / all) < 1e-7);
+        } else {
+            assert_true(l == one);
+            assert_memory_equal(g, first, sizeof g);
+        }
+    }
 }
 
 static void test_schedules(void **state)
@@ -238,6 +269,6 @@ static void test_schedules(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_against_torch), cmocka_unit_test(test_losses),
-                                       cmocka_unit_test(test_schedules)};
+                                       cmocka_unit_test(test_relative_loops), cmocka_unit_test(test_schedules)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
