@@ -2,7 +2,7 @@
 /* dwrow_f32, AVX-512: 16 channels x up to 8 pixels of one output row.
  *
  * A row is cut into groups of at most 8 pixels (4 with stride 2), as equal as possible. A window row's weights are
- * loaded once for a group, and a pixel of the input once for all of its windows; pixels outside the row are left out.
+ * loaded once for a group, and a pixel of the input once for all of its windows; pixels outside the row count as zero.
  * Windows 3 and 5 wide with stride 1 and 2 are compiled with their size and the group's known. Others take one pixel at
  * a time, 64 channels at once. Each sum runs over (i, j) in order, so an element's bits do not depend on where a row is
  * cut.
@@ -41,14 +41,20 @@ INLINE vec clamp(vec v, const clvi_dwrow *p)
     return _mm512_min_ps(_mm512_set1_ps(p->hi), _mm512_max_ps(_mm512_set1_ps(p->lo), v));
 }
 
-/* `pixels` outputs from q on; kw, sw and pixels are known when this is compiled, dw is 1. */
+/* `pixels` outputs from q on; kw, sw and pixels are known when this is compiled, dw is 1, and at most kw / 2 columns at
+ * each end of the window row lie outside: those are loaded with an empty mask, so that no branch depends on q. */
 INLINE void group(const clvi_dwrow *p, const float *const *x, const float *k, const float *bias, float *y, size_t q,
                   const size_t kw, const size_t sw, const size_t pixels)
 {
     const ptrdiff_t from = (ptrdiff_t)(q * sw) - p->pl;
-    const size_t begin = from < 0 ? (size_t)-from : 0; /* input pixels [begin, end) of those under the windows exist */
-    const size_t end = from < (ptrdiff_t)p->w ? (size_t)((ptrdiff_t)p->w - from) : 0;
-    const size_t inside = end > begin ? end - begin : 0;
+    const size_t edge = kw / 2, columns = (pixels - 1) * sw + kw;
+    const ptrdiff_t until = from + (ptrdiff_t)columns - (ptrdiff_t)p->w; /* columns beyond the row, if positive */
+    lanes left[2], right[2];
+#pragma GCC unroll 2
+    for (size_t t = 0; t < edge; t++) {
+        left[t] = from + (ptrdiff_t)t >= 0 ? (lanes)0xffff : (lanes)0;
+        right[t] = until <= (ptrdiff_t)t ? (lanes)0xffff : (lanes)0;
+    }
     for (size_t ch = 0; ch < p->channels; ch += LANES) {
         const lanes mask = lanes_below(p->channels - ch);
         vec sum[PIXELS];
@@ -63,8 +69,10 @@ INLINE void group(const clvi_dwrow *p, const float *const *x, const float *k, co
             const float *const weights = k + i * kw * p->k_ld + ch;
             vec v[19];
 #pragma GCC unroll 19
-            for (size_t t = 0; t < (pixels - 1) * sw + kw; t++, at += p->x_ld)
-                v[t] = t - begin < inside ? load(at, mask) : _mm512_setzero_ps();
+            for (size_t t = 0; t < columns; t++, at += p->x_ld)
+                v[t] = load(at, t < edge              ? (lanes)(mask & left[t])
+                                : t + edge >= columns ? (lanes)(mask & right[columns - 1 - t])
+                                                      : mask);
 #pragma GCC unroll 5
             for (size_t j = 0; j < kw; j++) {
                 const vec w = load(weights + j * p->k_ld, mask);
@@ -111,13 +119,27 @@ static void single(const clvi_dwrow *p, const float *const *x, const float *k, c
     }
 }
 
+/* Does no window of `pixels` outputs from q on reach over an end of the row by more than half its width? */
+INLINE bool fits(const clvi_dwrow *p, size_t q, size_t pixels, const size_t kw, const size_t sw)
+{
+    const ptrdiff_t from = (ptrdiff_t)(q * sw) - p->pl, edge = (ptrdiff_t)(kw / 2);
+    return from >= -edge && from + (ptrdiff_t)((pixels - 1) * sw + kw) <= (ptrdiff_t)p->w + edge;
+}
+
 INLINE void row(const clvi_dwrow *p, const float *const *x, const float *k, const float *bias, float *y, size_t first,
                 size_t count, const size_t kw, const size_t sw)
 {
     const size_t most = sw > 1 ? PIXELS / 2 : PIXELS; /* more than 4 win nothing with stride 2, and take 14 KB */
     size_t pixels;
-    for (size_t q = first, left = (count + most - 1) / most; left > 0; left--, q += pixels, y += pixels * p->y_ld) {
-        pixels = (first + count - q + left - 1) / left;
+    for (size_t q = first, end = first + count; q < end; q += pixels, y += pixels * p->y_ld) {
+        const size_t groups = (end - q + most - 1) / most;
+        pixels = (end - q + groups - 1) / groups;
+        if (!fits(p, q, pixels, kw, sw))
+            pixels = 1;
+        if (pixels == 1 && !fits(p, q, 1, kw, sw)) { /* what becomes of a pixel depends on itself alone */
+            single(p, x, k, bias, y, q);
+            continue;
+        }
 #define GROUP(size)                                   \
     case size:                                        \
         if (size <= most)                             \
