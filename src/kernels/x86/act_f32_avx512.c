@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* act_f32, AVX-512. exp(-v) = 2^k exp(r) with k = round(-v / ln 2) and |r| <= ln 2 / 2; ln 2 is split in two so that r
- * is exact to rounding (Cody and Waite 1980), exp(r) is its Taylor polynomial to r^6 (remainder below 2^-22.9). -v is
- * clamped to where 2^k stays a normal number. The reciprocal is the processor's estimate (2^-14) after one step of
+/* act_f32, AVX-512. exp(-v) = 2^n 2^(j / 16) exp(-r) with 16 n + j = round(-16 v / ln 2) and |r| <= ln 2 / 32; ln 2 is
+ * split in two so that r is exact to rounding (Cody and Waite 1980). The root is one of 16 in a register, 2^n is added
+ * to its exponent, exp(-r) is 1 - r + r^2 / 2 with the cubic term's nearest line (remainder below 2^-21.1). v is
+ * clamped to where 2^n stays a normal number. The reciprocal is the processor's estimate (2^-14) after one step of
  * Newton: a division takes as long as all the rest.
  *
  * Reference: ref/act_f32_ref.c.   Measured: docs/perf.md */
@@ -46,20 +47,23 @@ INLINE vec clamp(vec v, float lo, float hi)
     return _mm512_min_ps(set1(hi), _mm512_max_ps(set1(lo), v));
 }
 
+/* The bits of 2^(j / 16) minus j << 19. */
+static const uint32_t roots[16] = {0x3f800000, 0x3f7daac3, 0x3f7b95c2, 0x3f79c3d3, 0x3f7837f0, 0x3f76f532,
+                                   0x3f75fed7, 0x3f75583f, 0x3f7504f3, 0x3f7508a4, 0x3f75672a, 0x3f76248c,
+                                   0x3f7744fd, 0x3f78ccdf, 0x3f7ac0c7, 0x3f7d257d};
+
 INLINE vec logistic(vec v)
 {
-    const vec u = clamp(_mm512_sub_ps(_mm512_setzero_ps(), v), -87.0f, 87.0f);
-    const vec k = _mm512_sub_ps(_mm512_fmadd_ps(u, set1(1.44269504f), set1(0x1.8p23f)), set1(0x1.8p23f)); /* rounds */
-    vec r = _mm512_fnmadd_ps(k, set1(0.693359375f), u);
-    r = _mm512_fnmadd_ps(k, set1(-2.12194440e-4f), r);
-    vec e = set1(1.0f / 720);
-    e = _mm512_fmadd_ps(e, r, set1(1.0f / 120));
-    e = _mm512_fmadd_ps(e, r, set1(1.0f / 24));
-    e = _mm512_fmadd_ps(e, r, set1(1.0f / 6));
-    e = _mm512_fmadd_ps(e, r, set1(0.5f));
+    const vec magic = set1(0x1.8p23f), u = clamp(v, -87.0f, 87.0f);
+    const vec t = _mm512_fmadd_ps(u, set1(-23.0831207f), magic); /* its last bits: k = 16 n + j, rounded */
+    const vec k = _mm512_sub_ps(t, magic);
+    vec r = _mm512_fmadd_ps(k, set1(0.693359375f / 16), u);
+    r = _mm512_fmadd_ps(k, set1(-2.12194440e-4f / 16), r);
+    vec e = _mm512_fmadd_ps(r, set1(0.5f), set1(-1.00005865f));
     e = _mm512_fmadd_ps(e, r, set1(1.0f));
-    e = _mm512_fmadd_ps(e, r, set1(1.0f));
-    const vec d = _mm512_add_ps(set1(1.0f), _mm512_scalef_ps(e, k)), y = _mm512_rcp14_ps(d);
+    const __m512i bits = _mm512_castps_si512(t), root = _mm512_permutexvar_epi32(bits, _mm512_loadu_si512(roots));
+    const vec power = _mm512_castsi512_ps(_mm512_add_epi32(root, _mm512_slli_epi32(bits, 19)));
+    const vec d = _mm512_fmadd_ps(e, power, set1(1.0f)), y = _mm512_rcp14_ps(d);
     return mul(y, _mm512_fnmadd_ps(d, y, set1(2.0f)));
 }
 
