@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _DEFAULT_SOURCE /* madvise */
 #include "base/mem.h"
 
 #include <limits.h>
@@ -8,10 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/size.h"
+
+#define HUGE_PAGE ((size_t)2 << 20)
+#define HUGE_FROM ((size_t)128 << 10) /* bytes from which a huge page is not mostly wasted */
 
 static atomic_long live_blocks;
 static atomic_long calls;
@@ -25,16 +30,33 @@ static bool permitted(void)
     return atomic_fetch_sub_explicit(&permits, 1, memory_order_relaxed) > 0;
 }
 
-void *clvi_alloc(size_t bytes)
+static void *alloc_aligned(size_t bytes, size_t align)
 {
     size_t rounded;
     if (bytes == 0)
         bytes = 1;
-    if (!clvi_add(bytes, CLV_ALIGN - 1, &rounded) || bytes > PTRDIFF_MAX || !permitted())
+    if (!clvi_add(bytes, align - 1, &rounded) || rounded > PTRDIFF_MAX || !permitted())
         return NULL;
-    void *block = aligned_alloc(CLV_ALIGN, rounded / CLV_ALIGN * CLV_ALIGN);
+    void *block = aligned_alloc(align, rounded / align * align);
     if (block)
         atomic_fetch_add_explicit(&live_blocks, 1, memory_order_relaxed);
+    return block;
+}
+
+void *clvi_alloc(size_t bytes)
+{
+    return alloc_aligned(bytes, CLV_ALIGN);
+}
+
+void *clvi_alloc_hot(size_t bytes)
+{
+    if (bytes < HUGE_FROM)
+        return clvi_alloc(bytes);
+    void *block = alloc_aligned(bytes, HUGE_PAGE);
+#ifdef MADV_HUGEPAGE
+    if (block)
+        (void)madvise(block, (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* a wish */
+#endif
     return block;
 }
 
@@ -118,7 +140,8 @@ size_t clvi_mem_peak(void)
 }
 
 /* A chunk is a header followed by its bytes. Objects larger than half a chunk get one of their own. */
-#define CHUNK_BYTES ((size_t)64 * 1024)
+#define CHUNK_BYTES     ((size_t)64 * 1024)
+#define HOT_CHUNK_BYTES ((size_t)32 << 20) /* of address space; what is not used is never touched */
 
 #if defined(__SANITIZE_ADDRESS__)
 #define ARENA_ASAN 1
@@ -146,12 +169,28 @@ typedef struct chunk {
 
 struct clvi_arena {
     chunk *first;
-    size_t bytes;
+    size_t bytes, chunk_bytes;
+    void *(*alloc)(size_t bytes);
 };
 
 clvi_arena *clvi_arena_create(void)
 {
-    return clvi_calloc(1, sizeof(clvi_arena));
+    clvi_arena *const arena = clvi_calloc(1, sizeof *arena);
+    if (arena) {
+        arena->chunk_bytes = CHUNK_BYTES;
+        arena->alloc = clvi_alloc;
+    }
+    return arena;
+}
+
+clvi_arena *clvi_arena_create_hot(void)
+{
+    clvi_arena *const arena = clvi_arena_create();
+    if (arena) {
+        arena->chunk_bytes = HOT_CHUNK_BYTES - sizeof(chunk);
+        arena->alloc = clvi_alloc_hot;
+    }
+    return arena;
 }
 
 void clvi_arena_free(clvi_arena *arena)
@@ -178,17 +217,17 @@ void *clvi_arena_alloc(clvi_arena *arena, size_t bytes)
     chunk *c = arena->first;
     size_t at = c ? clvi_round_up(c->used, align) : 0;
     if (!c || at > c->size || c->size - at < bytes + RED_ZONE) {
-        const size_t size = want > CHUNK_BYTES / 2 ? clvi_round_up(want, CLV_ALIGN) : CHUNK_BYTES;
+        const size_t size = want > arena->chunk_bytes / 2 ? clvi_round_up(want, CLV_ALIGN) : arena->chunk_bytes;
         size_t total;
         if (!clvi_add(size, sizeof(chunk), &total))
             return NULL;
-        chunk *fresh = clvi_alloc(total);
+        chunk *fresh = arena->alloc(total);
         if (!fresh)
             return NULL;
         fresh->used = 0;
         fresh->size = size;
         POISON(fresh + 1, size);
-        if (c && size != CHUNK_BYTES) { /* keep the open chunk first */
+        if (c && size != arena->chunk_bytes) { /* keep the open chunk first */
             fresh->next = c->next;
             c->next = fresh;
         } else {

@@ -11,7 +11,11 @@
 /* A block of at least one byte, CLV_ALIGN-aligned, indeterminate content; NULL when memory is short. */
 void *clvi_alloc(size_t bytes);
 
-/* The same for n elements of `size` bytes, zeroed; NULL on overflow too. */
+/* The same for what is read again and again: where it is large it lies on huge pages if the system grants them, so that
+ * reading it does not wait for addresses. Takes up to 2 MB more. */
+void *clvi_alloc_hot(size_t bytes);
+
+/* The same as clvi_alloc for n elements of `size` bytes, zeroed; NULL on overflow too. */
 void *clvi_calloc(size_t n, size_t size);
 
 /* n elements of `size` bytes, not zeroed; NULL on overflow too. */
@@ -41,7 +45,8 @@ size_t clvi_mem_peak(void);
 /* An arena: many small objects with one lifetime, freed whole. Not thread-safe. */
 typedef struct clvi_arena clvi_arena;
 
-clvi_arena *clvi_arena_create(void); /* NULL when memory is short */
+clvi_arena *clvi_arena_create(void);     /* NULL when memory is short */
+clvi_arena *clvi_arena_create_hot(void); /* the same; its objects lie together on huge pages */
 void clvi_arena_free(clvi_arena *arena);
 void *clvi_arena_alloc(clvi_arena *arena, size_t bytes);           /* 16-aligned; CLV_ALIGN when >= 64 bytes */
 void *clvi_arena_calloc(clvi_arena *arena, size_t n, size_t size); /* zeroed, overflow-checked */

@@ -62,8 +62,9 @@ typedef struct clvi_pixel_tile {
     const float *add;  /* [m] rows of n, add_ld apart (the shortcut of a residual block), or NULL; may be C itself */
     size_t add_ld;
     float lo, hi;
-    const float *next; /* what will be read soon: taps * depth cache lines from here are fetched, one a step, into L2;
-                          or NULL. Never read: it may end before */
+    const char *next; /* what will be read soon: the cache line at next + i * next_step is fetched into L2 in step i <
+                         taps * depth, so that it arrives evenly spread; or NULL. Never read: it may not exist */
+    size_t next_step; /* bytes */
 } clvi_pixel_tile;
 
 /* One tile of a convolution over pixels:

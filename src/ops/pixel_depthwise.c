@@ -7,14 +7,15 @@
 #include "base/size.h"
 #include "ops/pixels.h"
 
-#define CHUNK_PIXELS  28           /* filtered before they are multiplied, about: rows, or equal parts of a row */
-#define WEIGHTS_IN_L2 (768u << 10) /* bytes of pointwise weights that are read again for each chunk */
-#define TASK_PIXELS   96           /* more tasks than threads only where each has this many */
-#define TASKS         4            /* a thread, at most */
-#define LINE          16           /* floats of a cache line */
-#define SLICE_BYTES   (32u << 10)  /* of input rows that stay in L1 while their output rows are computed */
-#define SLICE_MIN     256          /* channels from which the image is filtered a slice after the other ... */
-#define SLICE_WIDTH   32           /* ... and the longest rows for which that was faster */
+#define CHUNK_PIXELS    28           /* filtered before they are multiplied, about: rows, or equal parts of a row */
+#define WEIGHTS_IN_L2   (768u << 10) /* bytes of pointwise weights that are read again for each chunk */
+#define WEIGHTS_FOR_FEW (128u << 10) /* ... where threads would share few pixels and each would read all weights */
+#define TASK_PIXELS     96           /* more tasks than threads only where each has this many */
+#define TASKS           4            /* a thread, at most */
+#define LINE            16           /* floats of a cache line */
+#define SLICE_BYTES     (32u << 10)  /* of input rows that stay in L1 while their output rows are computed */
+#define SLICE_MIN       256          /* channels from which the image is filtered a slice after the other ... */
+#define SLICE_WIDTH     32           /* ... and the longest rows for which that was faster */
 
 clvi_dwrow clvi_pixel_row(const clvi_conv_shape *s, size_t x_ld, size_t y_ld, float lo, float hi)
 {
@@ -185,10 +186,11 @@ const clvi_pixel_kind clvi_pixel_depthwise = {"depthwise, channels last", NULL, 
 
 /* --- with the pointwise layer behind it -------------------------------------------------------------------------- */
 
-bool clvi_pixel_separable_pays(const clvi_conv_shape *depthwise, const clvi_conv_shape *pointwise)
+bool clvi_pixel_separable_pays(const clvi_conv_shape *depthwise, const clvi_conv_shape *pointwise, int threads)
 {
     const double weights = (double)pointwise->c * (double)pointwise->o * sizeof(float);
-    return depthwise->o > depthwise->c || weights <= WEIGHTS_IN_L2;
+    const bool few = threads > 1 && pointwise->n * pointwise->oh * pointwise->ow < CLVI_PIXEL_MANY;
+    return depthwise->o > depthwise->c || weights <= (few ? WEIGHTS_FOR_FEW : WEIGHTS_IN_L2);
 }
 
 static pixels_run describe_separable(const clvi_pixel_step *step)
@@ -207,7 +209,7 @@ static void separable_task(void *arg, size_t index, int worker)
     for (size_t first = task_begin(run, index), n; first < end; first += n) {
         n = chunk_size(run, first, end);
         filter_pixels(run, first, n, scratch);
-        clvi_pixel_finish(step, first, n, scratch, run->y_ld);
+        clvi_pixel_finish(step, first, n, scratch, run->y_ld, worker);
     }
 }
 

@@ -10,14 +10,14 @@
  * the rows come in the order of a depthwise step with multiplier m, which computes channel k = i * m + f as f * (c / m)
  * + i.
  */
-static float *pack_filters(const clvi_conv_shape *s, size_t nr, size_t m, const float *w)
+static float *pack_filters(clvi_arena *arena, const clvi_conv_shape *s, size_t nr, size_t m, const float *w)
 {
     const size_t o = (size_t)s->o, c = (size_t)s->c, taps = (size_t)(s->kh * s->kw);
-    size_t floats;
+    size_t floats; /* then bytes */
     if (!clvi_mul(clvi_round_up(o, nr), taps, &floats) || !clvi_mul(floats, c, &floats) ||
-        !clvi_add(floats, c, &floats))
+        !clvi_add(floats, c, &floats) || !clvi_mul(floats, sizeof(float), &floats))
         return NULL;
-    float *const packed = clvi_alloc_array(floats, sizeof *packed);
+    float *const packed = clvi_arena_alloc(arena, floats);
     float *to = packed;
     if (!packed)
         return NULL;
@@ -35,13 +35,13 @@ static float *pack_filters(const clvi_conv_shape *s, size_t nr, size_t m, const 
 }
 
 /* [c * m, taps] -> [filter f < m][tap][c]; m = 1 is the plain transpose. */
-static float *pack_depthwise(const clvi_conv_shape *s, const float *w)
+static float *pack_depthwise(clvi_arena *arena, const clvi_conv_shape *s, const float *w)
 {
     const size_t c = (size_t)s->c, m = (size_t)s->o / c, taps = (size_t)(s->kh * s->kw);
-    size_t floats;
-    if (!clvi_mul((size_t)s->o, taps, &floats))
+    size_t bytes;
+    if (!clvi_mul((size_t)s->o, taps, &bytes) || !clvi_mul(bytes, sizeof(float), &bytes))
         return NULL;
-    float *const packed = clvi_alloc_array(floats, sizeof *packed);
+    float *const packed = clvi_arena_alloc(arena, bytes);
     for (size_t f = 0; f < m && packed; f++)
         for (size_t t = 0; t < taps; t++)
             for (size_t i = 0; i < c; i++)
@@ -50,39 +50,28 @@ static float *pack_depthwise(const clvi_conv_shape *s, const float *w)
 }
 
 /* bias of a depthwise layer in the same order; also used with m = 1 for any layer. */
-static float *copy_bias(const float *bias, size_t c, size_t m)
+static float *copy_bias(clvi_arena *arena, const float *bias, size_t c, size_t m)
 {
-    float *const copy = clvi_alloc_array(c * m, sizeof *copy);
+    float *const copy = clvi_arena_alloc(arena, c * m * sizeof *copy);
     for (size_t f = 0; f < m && copy; f++)
         for (size_t i = 0; i < c; i++)
             copy[f * c + i] = bias[i * m + f];
     return copy;
 }
 
-clv_status clvi_pixel_pack(const clvi_kernels *kernels, clvi_pixel_conv *conv, size_t multiplier, const float *w,
-                           const float *bias, const char *label, clv_error *err)
+clv_status clvi_pixel_pack(const clvi_kernels *kernels, clvi_arena *arena, clvi_pixel_conv *conv, size_t multiplier,
+                           const float *w, const float *bias, const char *label, clv_error *err)
 {
     const clvi_conv_shape *const s = &conv->shape;
     const bool depthwise = clvi_pixel_is_depthwise(s);
     const size_t c = depthwise ? (size_t)s->c : (size_t)s->o;
-    conv->weights = depthwise ? pack_depthwise(s, w) : pack_filters(s, kernels->pixel_gemm_f32.nr, multiplier, w);
+    conv->weights =
+        depthwise ? pack_depthwise(arena, s, w) : pack_filters(arena, s, kernels->pixel_gemm_f32.nr, multiplier, w);
     if (conv->weights && bias)
-        conv->bias = copy_bias(bias, c, (size_t)s->o / c);
+        conv->bias = copy_bias(arena, bias, c, (size_t)s->o / c);
     if (conv->act.slope) /* as the bias: a channel's place is the same */
-        conv->act.slope = copy_bias(conv->act.slope, c, (size_t)s->o / c);
+        conv->act.slope = copy_bias(arena, conv->act.slope, c, (size_t)s->o / c);
     return conv->weights && (conv->bias || !bias) && (conv->act.slope || conv->act.kind != CLVI_ACT_PRELU)
                ? CLV_OK
                : FAIL(err, CLV_ERR_NOMEM, "node \"%s\": packed weights of %lld filters", label, (long long)s->o);
-}
-
-void clvi_pixel_release(clvi_pixel_step *step)
-{
-    clvi_pixel_conv *const all[] = {&step->conv, &step->depthwise, &step->expand};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        clvi_free(all[i]->weights);
-        clvi_free(all[i]->bias);
-        clvi_free((void *)(uintptr_t)all[i]->act.slope);
-        all[i]->weights = all[i]->bias = NULL;
-        all[i]->act.slope = NULL;
-    }
 }

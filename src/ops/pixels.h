@@ -5,6 +5,7 @@
 #ifndef CLVI_OPS_PIXELS_H
 #define CLVI_OPS_PIXELS_H
 
+#include "base/mem.h"
 #include "base/pool.h"
 #include "kernels/kernels.h"
 #include "ops/conv_shape.h"
@@ -22,10 +23,10 @@ typedef struct clvi_pixels {
 /* A convolution with what is done to its result: + bias, + add, clamp, act. */
 typedef struct clvi_pixel_conv {
     clvi_conv_shape shape;
-    float *weights; /* packed; owned by the step */
-    float *bias;    /* [o], or NULL; owned by the step */
+    float *weights; /* packed */
+    float *bias;    /* [o], or NULL */
     float lo, hi;
-    clvi_act_f32 act; /* after the clamp; its slope is owned by the step */
+    clvi_act_f32 act; /* after the clamp */
 } clvi_pixel_conv;
 
 typedef struct clvi_pixel_step clvi_pixel_step;
@@ -42,17 +43,18 @@ struct clvi_pixel_step {
     const clvi_kernels *kernels;
     clvi_pool *pool;
     clvi_pixels x, y;
-    clvi_pixels add;           /* same shape as y; data NULL: none */
-    clvi_pixels scale;         /* [n, 1, 1, c]: a pointwise convolution multiplies its input by it; data NULL: none */
-    clvi_pixels other, rest;   /* of an exchange: the second half of what it reads and of what it writes */
-    const clv_tensor *tensor;  /* the NCHW side of a conversion */
-    clvi_pixel_conv conv;      /* the convolution; of depthwise -> pointwise the pointwise one */
-    clvi_pixel_conv depthwise; /* of depthwise -> pointwise */
-    clvi_pixel_conv expand;    /* of pointwise -> depthwise [-> pointwise] the first */
-    clvi_pool_shape window;    /* pooling */
-    bool maximum, count_pads;  /* pooling: else the mean; of the padded window */
-    size_t groups;             /* of a shuffle */
-    void *work;                /* kind->work() bytes, CLV_ALIGN-aligned */
+    clvi_pixels add;             /* same shape as y; data NULL: none */
+    clvi_pixels scale;           /* [n, 1, 1, c]: a pointwise convolution multiplies its input by it; data NULL: none */
+    clvi_pixels other, rest;     /* of an exchange: the second half of what it reads and of what it writes */
+    const clv_tensor *tensor;    /* the NCHW side of a conversion */
+    clvi_pixel_conv conv;        /* the convolution; of depthwise -> pointwise the pointwise one */
+    clvi_pixel_conv depthwise;   /* of depthwise -> pointwise */
+    clvi_pixel_conv expand;      /* of pointwise -> depthwise [-> pointwise] the first */
+    clvi_pool_shape window;      /* pooling */
+    bool maximum, count_pads;    /* pooling: else the mean; of the padded window */
+    size_t groups;               /* of a shuffle */
+    void *work;                  /* kind->work() bytes, CLV_ALIGN-aligned */
+    const clvi_pixel_step *next; /* the step that multiplies after this one, views; its weights are fetched; or NULL */
 };
 
 extern const clvi_pixel_kind clvi_pixel_convolution; /* pixels times packed weights, pointwise or any window */
@@ -61,6 +63,8 @@ extern const clvi_pixel_kind clvi_pixel_separable; /* depthwise, any multiplier,
 extern const clvi_pixel_kind
     clvi_pixel_inverted; /* pointwise, depthwise, pointwise: the wide tensor never exists whole */
 extern const clvi_pixel_kind clvi_pixel_expanded;    /* pointwise, depthwise: the same where something stands behind */
+extern const clvi_pixel_kind clvi_pixel_first;       /* convolution of a picture, depthwise, pointwise: the same */
+extern const clvi_pixel_kind clvi_pixel_first_two;   /* convolution of a picture, depthwise */
 extern const clvi_pixel_kind clvi_pixel_pool;        /* maximum or mean of windows */
 extern const clvi_pixel_kind clvi_pixel_global_mean; /* of an image, a number a channel */
 extern const clvi_pixel_kind clvi_pixel_shuffle;     /* y[j * groups + g] = x[g * (c / groups) + j] */
@@ -73,20 +77,40 @@ bool clvi_pixel_conv_fits(const clvi_conv_shape *s);
 bool clvi_pixel_is_depthwise(const clvi_conv_shape *s); /* one input channel a group */
 bool clvi_pixel_is_pointwise(const clvi_conv_shape *s); /* 1x1, stride 1, no pads, one group */
 
-/* Does the depthwise layer gain from being computed inside the pointwise one behind it? */
-bool clvi_pixel_separable_pays(const clvi_conv_shape *depthwise, const clvi_conv_shape *pointwise);
+/* Does the depthwise layer gain from being computed inside the pointwise one behind it, with so many threads? */
+bool clvi_pixel_separable_pays(const clvi_conv_shape *depthwise, const clvi_conv_shape *pointwise, int threads);
+
+/* Can the layer in front of a depthwise one run a few rows at a time: a pointwise one, or one that reads a picture? */
+bool clvi_pixel_expands(const clvi_conv_shape *expand);
 
 /* Does the layer that makes the wide tensor gain from being computed a few rows at a time? */
 bool clvi_pixel_inverted_pays(const clvi_conv_shape *expand);
 
 /* Pack weights [o, c / groups, kh, kw] and copy the bias ([o] or NULL) of one convolution of a step, whose shape and
- * act are set; act.slope is views and becomes a copy. multiplier: of the depthwise layer whose result is multiplied
- * without being stored; else 1. */
-clv_status clvi_pixel_pack(const clvi_kernels *kernels, clvi_pixel_conv *conv, size_t multiplier, const float *w,
-                           const float *bias, const char *label, clv_error *err);
-void clvi_pixel_release(clvi_pixel_step *step); /* frees what the step owns; not the step */
+ * act are set; act.slope is views and becomes a copy. All live in the arena. multiplier: of the depthwise layer whose
+ * result is multiplied without being stored; else 1. */
+clv_status clvi_pixel_pack(const clvi_kernels *kernels, clvi_arena *arena, clvi_pixel_conv *conv, size_t multiplier,
+                           const float *w, const float *bias, const char *label, clv_error *err);
+
+bool clvi_pixel_multiplies(const clvi_pixel_step *step); /* is step->next used? */
+bool clvi_pixel_by_panels(const clvi_pixel_step *step);  /* do threads share the filters, not the pixels? */
 
 /* --- shared by the kinds ----------------------------------------------------------------------------------------- */
+
+/* What is fetched into L2 while a part of a step runs: bytes [at, at + bytes) of what is left of its own weights
+ * followed by the next step's. */
+typedef struct clvi_pixel_ahead {
+    const char *from[2];
+    size_t own, at, bytes; /* own: those at from[0] */
+} clvi_pixel_ahead;
+
+/* Of the worker that computes outputs [first, first + count) of `all`; over its part of the outputs it fetches
+ * everything. */
+clvi_pixel_ahead clvi_pixel_ahead_of(const clvi_pixel_step *step, size_t worker, size_t first, size_t count,
+                                     size_t all);
+
+/* The i-th of n equal parts, in `steps` steps of pixel_gemm_f32. */
+void clvi_pixel_fetch(const clvi_pixel_ahead *ahead, size_t i, size_t n, size_t steps, clvi_pixel_tile *tile);
 
 /* Multiply `pixels` rows, ld apart, by packed pointwise weights [panel][k][nr], + bias, + add, clamp, act, into y. */
 typedef struct clvi_pixel_product {
@@ -96,12 +120,20 @@ typedef struct clvi_pixel_product {
     size_t k, n, x_ld, y_ld, add_ld;
     float lo, hi;
     const clvi_act_f32 *act;
+    clvi_pixel_ahead ahead;
 } clvi_pixel_product;
 void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels);
 
+/* Output pixels [first, first + count) of all images of a regular convolution with windows of at most CLVI_PIXEL_TAPS,
+ * one after the other in y, conv->shape.o apart. The step lends its input and kernels. */
+#define CLVI_PIXEL_TAPS 25
+void clvi_pixel_conv_run(const clvi_pixel_step *step, const clvi_pixel_conv *conv, size_t first, size_t count,
+                         float *y);
+
 /* The pointwise layer step->conv with all that follows it on `count` pixels x, x_ld apart, into those of step->y from
- * `pixel` on. */
-void clvi_pixel_finish(const clvi_pixel_step *step, size_t pixel, size_t count, const float *x, size_t x_ld);
+ * `pixel` on; `worker` calls. */
+void clvi_pixel_finish(const clvi_pixel_step *step, size_t pixel, size_t count, const float *x, size_t x_ld,
+                       int worker);
 
 /* A depthwise layer on an image whose rows are kept modulo `ring`: row r at x + r % ring * row_floats. */
 typedef struct clvi_pixel_filter {

@@ -55,7 +55,7 @@ clv_dtype clvi_plan_returned(const clvi_plan *plan, int32_t value)
 clv_status clvi_plan_block(void **out, size_t bytes, const char *what, clv_error *err)
 {
     const size_t available = clvi_mem_physical();
-    if (bytes > available || !(*out = clvi_alloc(bytes)))
+    if (bytes > available || !(*out = clvi_alloc_hot(bytes)))
         return FAIL(err, CLV_ERR_NOMEM, "%s need %.3g MB, the machine has %.3g MB", what, (double)bytes * 1e-6,
                     (double)available * 1e-6);
     return CLV_OK;
@@ -124,11 +124,10 @@ void clvi_plan_free(clvi_plan *plan)
     if (!plan)
         return;
     for (size_t s = 0; s < plan->n_steps; s++) {
-        if (plan->steps[s].pixel)
-            clvi_pixel_release(plan->steps[s].pixel);
-        else if (plan->steps[s].op && plan->steps[s].op->release && plan->steps[s].call.state)
+        if (plan->steps[s].op && plan->steps[s].op->release && plan->steps[s].call.state)
             plan->steps[s].op->release(plan->steps[s].call.state);
     }
+    clvi_arena_free(plan->packed);
     clvi_free(plan->work);
     clvi_free(plan->block);
     clvi_free(plan->inputs);

@@ -48,7 +48,8 @@ typedef struct clvi_plan {
     size_t *whole_bytes; /* [slots] where that range begins in a pixel */
     clvi_step *steps;
     size_t n_steps;
-    void **returned; /* [n_fetch] where a fetch is converted to its declared type; NULL: handed out as it is */
+    void **returned;    /* [n_fetch] where a fetch is converted to its declared type; NULL: handed out as it is */
+    clvi_arena *packed; /* weights of pixel steps */
     void *block, *work;
     size_t block_bytes, work_bytes;
     struct clvi_interval

@@ -318,6 +318,8 @@ static clv_status describe_chain(const clvi_build *b, clvi_step *step, const clv
 
 static const clvi_pixel_kind *kind_of(const clvi_chain *chain)
 {
+    if (chain->expand.node != CLVI_NO_NODE && !clvi_pixel_is_pointwise(&chain->expand.shape))
+        return chain->depthwise.node != CLVI_NO_NODE ? &clvi_pixel_first : &clvi_pixel_first_two;
     if (chain->expand.node != CLVI_NO_NODE)
         return chain->depthwise.node != CLVI_NO_NODE ? &clvi_pixel_inverted : &clvi_pixel_expanded;
     if (chain->depthwise.node != CLVI_NO_NODE)
@@ -332,7 +334,7 @@ static clv_status pack_link(const clvi_build *b, const clvi_link *link, size_t m
         return CLV_OK;
     *conv = (clvi_pixel_conv){.shape = link->shape, .lo = link->lo, .hi = link->hi, .act = link->act};
     const clvi_node *const node = b->graph->nodes[link->node];
-    return clvi_pixel_pack(b->plan->base.kernels, conv, multiplier, constant(b, link->node, 1),
+    return clvi_pixel_pack(b->plan->base.kernels, b->plan->packed, conv, multiplier, constant(b, link->node, 1),
                            constant(b, link->node, 2), clvi_node_label(b->graph, node), err);
 }
 

@@ -226,17 +226,22 @@ static bool always(const clvi_build *b)
     return (b->plan->base.fuse & CLVI_FUSE_ALWAYS) != 0;
 }
 
+static int threads(const clvi_build *b)
+{
+    return b->plan->base.context ? clvi_pool_threads(b->plan->base.context->pool) : 1;
+}
+
 static bool match_separable(const clvi_build *b, size_t node, clvi_chain *chain, int32_t *v)
 {
     open_chain(b, node, chain, v);
     return take_separable(b, chain, node, v) &&
-           (always(b) || clvi_pixel_separable_pays(&chain->depthwise.shape, &chain->conv.shape));
+           (always(b) || clvi_pixel_separable_pays(&chain->depthwise.shape, &chain->conv.shape, threads(b)));
 }
 
 static bool match_inverted(const clvi_build *b, size_t node, clvi_chain *chain, int32_t *v)
 {
     open_chain(b, node, chain, v);
-    if (!take_conv(b, chain, &chain->expand, node, v) || !clvi_pixel_is_pointwise(&chain->expand.shape))
+    if (!take_conv(b, chain, &chain->expand, node, v) || !clvi_pixel_expands(&chain->expand.shape))
         return false;
     take_end(b, chain, &chain->expand, v);
     return take_separable(b, chain, only_reader(b, *v), v) && chain->depthwise.shape.dh == 1 &&
@@ -247,7 +252,7 @@ static bool match_inverted(const clvi_build *b, size_t node, clvi_chain *chain, 
 static bool match_expanded(const clvi_build *b, size_t node, clvi_chain *chain, int32_t *v)
 {
     open_chain(b, node, chain, v);
-    if (!take_conv(b, chain, &chain->expand, node, v) || !clvi_pixel_is_pointwise(&chain->expand.shape))
+    if (!take_conv(b, chain, &chain->expand, node, v) || !clvi_pixel_expands(&chain->expand.shape))
         return false;
     take_end(b, chain, &chain->expand, v);
     const clvi_conv_shape *const s = &chain->conv.shape;

@@ -123,6 +123,9 @@ static clv_status emit(clvi_build *b, size_t index, clv_error *err)
 static clv_status build_steps(clvi_plan *plan, clv_error *err)
 {
     clvi_build b;
+    clvi_arena_free(plan->packed); /* of a plan that did not pay */
+    if (!(plan->packed = clvi_arena_create_hot()))
+        return FAIL(err, CLV_ERR_NOMEM, "plan");
     TRY(open_build(&b, plan, err));
     for (size_t i = 0; i < b.graph->n_nodes; i++)
         if (b.keep[i] && !b.done[i])
@@ -148,14 +151,25 @@ static bool layout_pays(const clvi_plan *plan)
     return moved * MACS_PER_BYTE <= macs * GAIN;
 }
 
+/* Each step that multiplies knows the next one, to fetch its weights. */
+static void look_ahead(clvi_plan *plan)
+{
+    const clvi_pixel_step *next = NULL;
+    for (size_t s = plan->n_steps; s-- > 0;) {
+        clvi_pixel_step *const pixel = plan->steps[s].pixel;
+        if (!pixel || !clvi_pixel_multiplies(pixel))
+            continue;
+        pixel->next = next;
+        next = pixel;
+    }
+}
+
 clv_status clvi_plan_steps(clvi_plan *plan, clv_error *err)
 {
     TRY(build_steps(plan, err));
+    look_ahead(plan);
     if (layout_pays(plan) || (plan->base.fuse & CLVI_FUSE_ALWAYS))
         return CLV_OK;
-    for (size_t s = 0; s < plan->n_steps; s++)
-        if (plan->steps[s].pixel)
-            clvi_pixel_release(plan->steps[s].pixel);
     plan->n_steps = 0;
     plan->base.fuse = 0;
     return build_steps(plan, err);

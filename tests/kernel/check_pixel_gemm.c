@@ -90,7 +90,8 @@ static bool run_case(check *c, clvi_pixel_gemm_f32_fn run, const pixel_case *g)
                                   .add_ld = g->add_is_c ? g->ldc : g->n,
                                   .lo = g->clamp ? -0.25f : -INFINITY,
                                   .hi = g->clamp ? 0.5f : INFINITY,
-                                  .next = check_random(c, 0, 1) ? b : NULL};
+                                  .next = check_random(c, 0, 1) ? (const char *)b : NULL,
+                                  .next_step = check_random(c, 0, 200)};
     check_case(c, "m=%zu n=%zu taps=%zu depth=%zu ldc=%zu bias=%d add=%d into=%d clamp=%d at_end=%d data=%d nan=%d",
                g->m, g->n, g->taps, g->depth, g->ldc, g->bias, g->add, g->add_is_c, g->clamp, g->at_end, g->kind,
                g->nan);

@@ -56,24 +56,48 @@ static void sizes_are_checked(void **state)
     assert_null(clvi_alloc(SIZE_MAX - 3));
 }
 
-static void arena_objects_are_apart(void **state)
+/* Takes the arena. big: larger than half a chunk. */
+static void check_arena(clvi_arena *arena, size_t big_bytes)
 {
-    (void)state;
-    const long live = clvi_mem_live();
-    clvi_arena *arena = clvi_arena_create();
     char *objects[300];
+    assert_non_null(arena);
     for (size_t i = 0; i < 300; i++) {
         const size_t n = i * 37 % 5000 + 1;
         objects[i] = clvi_arena_alloc(arena, n);
         assert_int_equal((uintptr_t)objects[i] % (n >= 64 ? 64 : 16), 0);
         memset(objects[i], (int)i, n);
     }
-    char *big = clvi_arena_alloc(arena, 1 << 20);
-    memset(big, 7, 1 << 20);
+    char *big = clvi_arena_alloc(arena, big_bytes);
+    memset(big, 7, big_bytes);
     for (size_t i = 0; i < 300; i++)
         assert_int_equal((unsigned char)objects[i][i * 37 % 5000], i & 255);
     assert_string_equal(clvi_arena_printf(arena, "%s_%d", "conv", 3), "conv_3");
     clvi_arena_free(arena);
+}
+
+static void arena_objects_are_apart(void **state)
+{
+    (void)state;
+    const long live = clvi_mem_live();
+    check_arena(clvi_arena_create(), 1 << 20);
+    check_arena(clvi_arena_create_hot(), 1 << 20);
+    check_arena(clvi_arena_create_hot(), 17 << 20);
+    assert_int_equal(clvi_mem_live(), live);
+}
+
+static void hot_blocks_are_whole(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 1000, 131072, 131073, (2 << 20) - 1, 2 << 20, (2 << 20) + 1};
+    const long live = clvi_mem_live();
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char *const block = clvi_alloc_hot(sizes[i]);
+        assert_non_null(block);
+        assert_int_equal((uintptr_t)block % CLV_ALIGN, 0);
+        memset(block, 1, sizes[i]);
+        clvi_free(block);
+    }
+    assert_null(clvi_alloc_hot(SIZE_MAX));
     assert_int_equal(clvi_mem_live(), live);
 }
 
@@ -305,6 +329,7 @@ int main(void)
         cmocka_unit_test(fail_keeps_one_printable_line),
         cmocka_unit_test(sizes_are_checked),
         cmocka_unit_test(arena_objects_are_apart),
+        cmocka_unit_test(hot_blocks_are_whole),
         cmocka_unit_test(memory_of_the_machine_is_known),
         cmocka_unit_test(allocation_can_be_made_to_fail),
         cmocka_unit_test(peak_memory_grows_with_use),

@@ -282,6 +282,19 @@ static void block(net *g)
         conv(g, g->n - 1, 16, 1, 1, 1, 1, false);
 }
 
+/* A convolution of a picture, depthwise and pointwise. */
+static void first_layers(net *g)
+{
+    const int64_t kh = 1 + (int64_t)below(g, 5), kw = 1 + (int64_t)below(g, 5), o = 1 + (int64_t)below(g, 40);
+    conv(g, g->n - 1, o, kh, kw, 1 + (int64_t)below(g, 2), 1 + (int64_t)below(g, 2), false);
+    activation(g);
+    conv(g, g->n - 1, g->c[g->n - 1], 3, 3, 1 + (int64_t)below(g, 2), 1, true);
+    activation(g);
+    if (below(g, 3))
+        conv(g, g->n - 1, o, 1, 1, 1, 1, false);
+    activation(g);
+}
+
 static void classifier(net *g)
 {
     const size_t x = g->n - 1;
@@ -299,8 +312,12 @@ static void random_net(net *g, uint64_t seed)
 {
     *g = (net){.graph = new_graph(13)};
     clvi_rng_seed(&g->rng, seed);
-    const int64_t c = 1 + (int64_t)below(g, 20), h = 3 + (int64_t)below(g, 20), w = 3 + (int64_t)below(g, 20);
+    const bool picture = below(g, 3) == 0;
+    const int64_t c = 1 + (int64_t)below(g, picture ? 4 : 20), h = 3 + (int64_t)below(g, 20),
+                  w = 3 + (int64_t)below(g, 20);
     push(g, add_input(g->graph, "x", CLV_FLOAT32, 4, DIMS(-1, c, h, w)), c, h, w);
+    if (picture)
+        first_layers(g);
     for (size_t i = 0, n = 1 + below(g, 4); i < n; i++)
         block(g);
     if (g->n == 1)

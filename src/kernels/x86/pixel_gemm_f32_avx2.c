@@ -38,13 +38,14 @@ INLINE void run(size_t taps, size_t depth, const float *const *rows, const float
 #pragma GCC unroll 6
     for (size_t i = 0; i < m; i++)
         sum[i][0] = sum[i][1] = _mm256_setzero_ps();
-    const char *next = (const char *)(tile->next ? tile->next : b);
+    const char *next = tile->next ? tile->next : (const char *)b;
+    const size_t next_step = tile->next ? tile->next_step : 0;
     for (size_t t = 0; t < taps; t++, rows += MR) {
         const float *a[MR];
 #pragma GCC unroll 6
         for (size_t i = 0; i < m; i++)
             a[i] = rows[i];
-        for (size_t k = 0; k < depth; k++, b += NR, next += 64) {
+        for (size_t k = 0; k < depth; k++, b += NR, next += next_step) {
             _mm_prefetch(next, _MM_HINT_T1);
             const __m256 b0 = _mm256_loadu_ps(b);
             const __m256 b1 = vectors > 1 ? _mm256_loadu_ps(b + 8) : b0;

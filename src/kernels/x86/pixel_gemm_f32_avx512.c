@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pixel_gemm_f32, AVX-512: tiles of up to 12 pixels x 32 channels.
+/* pixel_gemm_f32, AVX-512: tiles of up to 14 pixels x 32 channels.
  *
- * A full tile keeps 24 sums in zmm registers and 12 row pointers in general ones; an element of A is broadcast by the
- * multiply-add that uses it. Every m has its own code, so rows may be cut into equal tiles. Each sum runs over
- * (tap, k) in order with one fused multiply-add a step: an element's bits do not depend on the tile it is computed in.
+ * A full tile keeps 28 sums in zmm registers, two of B and one element of A, and all but four of its 14 row pointers in
+ * general ones; those four are read again each step, which costs nothing beside 28 multiply-adds. Every m has its own
+ * code, so rows may be cut into equal tiles. Each sum runs over (tap, k) in order with one fused multiply-add a step:
+ * an element's bits do not depend on the tile it is computed in.
  *
  * Reference: ref/pixel_gemm_f32_ref.c.   Measured: docs/perf.md */
 #include <immintrin.h>
 
 #include "kernels/kernel_decls.h"
 
-#define MR     12
+#define MR     14
 #define NR     32
 #define INLINE static inline __attribute__((always_inline))
 
@@ -29,20 +30,28 @@ INLINE void run(size_t taps, size_t depth, const float *const *rows, const float
                 const clvi_pixel_tile *tile, const size_t m, const size_t vectors)
 {
     __m512 sum[MR][2];
-#pragma GCC unroll 12
+#pragma GCC unroll 14
     for (size_t i = 0; i < m; i++)
         sum[i][0] = sum[i][1] = _mm512_setzero_ps();
-    const char *next = (const char *)(tile->next ? tile->next : b);
+    /* Fetches take a load's place; several of one line are left out. */
+    const size_t skip = tile->next_step > 32 ? 0 : tile->next_step > 16 ? 1 : 3;
+    const size_t next_step = tile->next ? tile->next_step * (skip + 1) : 0;
+    const char *next = tile->next ? tile->next : (const char *)b;
     for (size_t t = 0; t < taps; t++, rows += MR) {
         const float *a[MR];
-#pragma GCC unroll 12
+#pragma GCC unroll 14
         for (size_t i = 0; i < m; i++)
             a[i] = rows[i];
-        for (size_t k = 0; k < depth; k++, b += NR, next += 64) {
-            _mm_prefetch(next, _MM_HINT_T1);
+        for (size_t k = 0; k < depth; k++, b += NR) {
+            if ((k & skip) == 0) {
+                _mm_prefetch(next, _MM_HINT_T1);
+                if (m < 7) /* a step takes less time than a line: two may be wanted */
+                    _mm_prefetch(next + 64, _MM_HINT_T1);
+                next += next_step;
+            }
             const __m512 b0 = _mm512_loadu_ps(b);
             const __m512 b1 = vectors > 1 ? _mm512_loadu_ps(b + 16) : b0;
-#pragma GCC unroll 12
+#pragma GCC unroll 14
             for (size_t i = 0; i < m; i++) {
                 const __m512 ai = _mm512_set1_ps(a[i][k]);
                 sum[i][0] = _mm512_fmadd_ps(ai, b0, sum[i][0]);
@@ -56,7 +65,7 @@ INLINE void run(size_t taps, size_t depth, const float *const *rows, const float
     const __m512 bias0 = tile->bias ? _mm512_maskz_loadu_ps(first, tile->bias) : _mm512_setzero_ps();
     const __m512 bias1 = tile->bias && vectors > 1 ? _mm512_maskz_loadu_ps(last, tile->bias + 16) : bias0;
     const float *add = tile->add;
-#pragma GCC unroll 12
+#pragma GCC unroll 14
     for (size_t i = 0; i < m; i++, c += ldc) {
         _mm512_mask_storeu_ps(c, first, finish(sum[i][0], add, bias0, first, tile));
         if (vectors > 1)
@@ -65,7 +74,7 @@ INLINE void run(size_t taps, size_t depth, const float *const *rows, const float
     }
 }
 
-void clvk_pixel_gemm_f32_12x32__avx512(size_t taps, size_t depth, const float *const *rows, const float *b, float *c,
+void clvk_pixel_gemm_f32_14x32__avx512(size_t taps, size_t depth, const float *const *rows, const float *b, float *c,
                                        size_t ldc, size_t m, size_t n, const clvi_pixel_tile *tile)
 {
     if (m == 0 || n == 0)
@@ -90,6 +99,8 @@ void clvk_pixel_gemm_f32_12x32__avx512(size_t taps, size_t depth, const float *c
         ROWS(10)
         ROWS(11)
         ROWS(12)
+        ROWS(13)
+        ROWS(14)
     default:
         break;
     }
