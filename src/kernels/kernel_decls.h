@@ -20,6 +20,9 @@
                   size_t first, size_t count);
 #define K_ACT_F32(level, function)     void function(const clvi_act_f32 *act, float *y, size_t rows, size_t n, size_t ld);
 #define K_MAXROWS_F32(level, function) void function(size_t taps, const float *const *rows, float *y, size_t channels);
+#define K_WINOGRAD_F32(level, in, out)                                                   \
+    void in(size_t m, const float *const *rows, float *v, size_t v_ld, size_t channels); \
+    void out(const clvi_winograd_tile *tile, const float *products, float *y, size_t channels);
 #include "kernels/kernel_list.h"
 
 #endif

@@ -34,6 +34,9 @@ clvi_kernels clvi_kernels_for(clvi_cpu level)
 #define K_MAXROWS_F32(row, function) \
     if (allowed(row, level))         \
         t.maxrows_f32 = function;
+#define K_WINOGRAD_F32(row, tile_in, tile_out) \
+    if (allowed(row, level))                   \
+        t.winograd_f32 = (clvi_winograd_f32){.in = tile_in, .out = tile_out};
 #include "kernels/kernel_list.h"
     return t;
 }

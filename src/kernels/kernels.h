@@ -92,6 +92,28 @@ typedef struct clvi_dwrow {
 typedef void (*clvi_dwrow_f32_fn)(const clvi_dwrow *p, const float *const *x, const float *k, const float *bias,
                                   float *y, size_t first, size_t count);
 
+/* A tile of a 3x3 convolution of stride 1 by Winograd's F(m x m, 3 x 3), m = 4 or 2; matrices and error bound:
+ * kernels/winograd.h. With n = m + 2 and for every channel:
+ *   in:  v[(i*n + j) * v_ld] = (B^T d B)[i, j], d[i, j] = *rows[i*n + j]
+ *   out: y[r*y_row + q*y_ld] = (A^T p A)[r, q] + bias + add[r*add_row + q*add_ld], clamped (NaN stays NaN), for r <
+ * rows, q < columns; p[i, j] = products[(i*n + j) * products_ld] */
+typedef struct clvi_winograd_tile {
+    size_t m, rows, columns; /* rows, columns <= m: outputs that exist */
+    size_t products_ld, y_row, y_ld, add_row, add_ld;
+    const float *bias; /* [channels], or NULL */
+    const float *add;  /* or NULL; may be y itself */
+    float lo, hi;
+} clvi_winograd_tile;
+
+typedef void (*clvi_winograd_in_f32_fn)(size_t m, const float *const *rows, float *v, size_t v_ld, size_t channels);
+typedef void (*clvi_winograd_out_f32_fn)(const clvi_winograd_tile *tile, const float *products, float *y,
+                                         size_t channels);
+
+typedef struct clvi_winograd_f32 {
+    clvi_winograd_in_f32_fn in;
+    clvi_winograd_out_f32_fn out;
+} clvi_winograd_f32;
+
 /* y[ch] = the greatest of rows[t][ch], t < taps, for ch < channels; NaN wins; -INFINITY when taps is 0. */
 typedef void (*clvi_maxrows_f32_fn)(size_t taps, const float *const *rows, float *y, size_t channels);
 
@@ -139,6 +161,7 @@ typedef struct clvi_kernels {
     clvi_dwrow_f32_fn dwrow_f32;
     clvi_act_f32_fn act_f32;
     clvi_maxrows_f32_fn maxrows_f32;
+    clvi_winograd_f32 winograd_f32;
     /* The elementwise and reduction kernels of kernel_list.h follow here as they are added. */
 } clvi_kernels;
 

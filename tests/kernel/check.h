@@ -53,6 +53,7 @@ bool check_im2col(const char *name, uint64_t seed, clvi_im2col_f32_fn run);
 bool check_pixel_gemm(const char *name, uint64_t seed, clvi_pixel_gemm_f32_fn run, size_t mr, size_t nr);
 bool check_dwrow(const char *name, uint64_t seed, clvi_dwrow_f32_fn run);
 bool check_maxrows(const char *name, uint64_t seed, clvi_maxrows_f32_fn run);
+bool check_winograd(const char *name, uint64_t seed, clvi_winograd_in_f32_fn in, clvi_winograd_out_f32_fn out);
 bool check_act(const char *name, uint64_t seed, clvi_act_f32_fn run);
 
 /* Broken kernels that must fail and odd ones that must pass. */

@@ -271,6 +271,38 @@ static void loses_nan(size_t taps, const float *const *rows, float *y, size_t ch
     }
 }
 
+static void loses_last_line(size_t m, const float *const *rows, float *v, size_t v_ld, size_t channels)
+{
+    const float *other[36];
+    for (size_t t = 0; t < (m + 2) * (m + 2); t++)
+        other[t] = rows[t < (m + 2) * (m + 1) ? t : t - 1];
+    clvk_winograd_in_f32__ref(m, other, v, v_ld, channels);
+}
+
+static void fills_vectors(size_t m, const float *const *rows, float *v, size_t v_ld, size_t channels)
+{
+    clvk_winograd_in_f32__ref(m, rows, v, v_ld, channels);
+    for (size_t ch = channels; ch < v_ld && ch % 4 != 0; ch++)
+        v[ch] = 0.0f;
+}
+
+static void writes_whole_tiles(const clvi_winograd_tile *tile, const float *products, float *y, size_t channels)
+{
+    clvi_winograd_tile whole = *tile;
+    whole.columns = tile->m;
+    clvk_winograd_out_f32__ref(&whole, products, y, channels);
+}
+
+static void adds_bias_once(const clvi_winograd_tile *tile, const float *products, float *y, size_t channels)
+{
+    clvi_winograd_tile other = *tile;
+    clvk_winograd_out_f32__ref(&other, products, y, channels);
+    other.bias = NULL;
+    other.rows = tile->rows - 1;
+    if (!tile->add)
+        clvk_winograd_out_f32__ref(&other, products, y, channels);
+}
+
 typedef struct mutant {
     const char *name;
     bool legal;
@@ -281,6 +313,7 @@ typedef struct mutant {
     clvi_dwrow_f32_fn dwrow;
     clvi_act_f32_fn act;
     clvi_maxrows_f32_fn maxrows;
+    clvi_winograd_f32 winograd;
 } mutant;
 
 #define GEMM(function)                      \
@@ -336,6 +369,10 @@ static const mutant mutants[] = {
     {.name = "inexact_logistic", .act = inexact_logistic},
     {.name = "one_slope", .act = one_slope},
     {.name = "loses_nan", .maxrows = loses_nan},
+    {.name = "loses_last_line", .winograd = {loses_last_line, clvk_winograd_out_f32__ref}},
+    {.name = "fills_vectors", .winograd = {fills_vectors, clvk_winograd_out_f32__ref}},
+    {.name = "writes_whole_tiles", .winograd = {clvk_winograd_in_f32__ref, writes_whole_tiles}},
+    {.name = "adds_bias_once", .winograd = {clvk_winograd_in_f32__ref, adds_bias_once}},
 };
 
 static bool passes(const mutant *m, uint64_t seed)
@@ -348,6 +385,8 @@ static bool passes(const mutant *m, uint64_t seed)
         return check_dwrow(m->name, seed, m->dwrow);
     if (m->maxrows)
         return check_maxrows(m->name, seed, m->maxrows);
+    if (m->winograd.in)
+        return check_winograd(m->name, seed, m->winograd.in, m->winograd.out);
     if (m->act)
         return check_act(m->name, seed, m->act);
     return m->dwconv ? check_dwconv(m->name, seed, m->dwconv) : check_im2col(m->name, seed, m->im2col);

@@ -49,6 +49,11 @@ static bool check_all(uint64_t seed, clvi_cpu level)
         good = check_maxrows(#function, seed, function) && good; \
         count++;                                                 \
     }
+#define K_WINOGRAD_F32(needs, in, out)                     \
+    if (needs <= level) {                                  \
+        good = check_winograd(#in, seed, in, out) && good; \
+        count++;                                           \
+    }
 #include "kernels/kernel_list.h"
     printf("%zu kernels up to %s\n", count, clvi_cpu_name(level));
     return good;
@@ -60,8 +65,8 @@ static bool check_table(clvi_cpu level)
     const clvi_kernels ref = clvi_kernels_for(CLVI_CPU_REF), best = clvi_kernels_for(level);
     return ref.gemm_f32.run == clvk_gemm_f32_4x16__ref && ref.gemm_f32.mr == 4 && ref.gemm_f32.nr == 16 &&
            best.gemm_f32.run && best.dwconv_f32 && best.im2col_f32 && best.pixel_gemm_f32.run && best.dwrow_f32 &&
-           best.act_f32 && best.maxrows_f32 && best.gemm_f32.nr % 16 == 0 &&
-           (level == CLVI_CPU_REF || best.gemm_f32.run != ref.gemm_f32.run);
+           best.act_f32 && best.maxrows_f32 && best.winograd_f32.in && best.winograd_f32.out &&
+           best.gemm_f32.nr % 16 == 0 && (level == CLVI_CPU_REF || best.gemm_f32.run != ref.gemm_f32.run);
 }
 
 int main(int argc, char **argv)
