@@ -32,7 +32,9 @@ static span weights_of(const clvi_pixel_step *step, size_t worker, size_t *head)
     const bool expanded = step->expand.weights && !step->depthwise.weights;
     const clvi_pixel_conv *const conv = expanded ? &step->expand : &step->conv;
     const size_t nr = step->kernels->pixel_gemm_f32.nr, threads = (size_t)clvi_pool_threads(step->pool);
-    const size_t panel = (size_t)(conv->shape.c * conv->shape.kh * conv->shape.kw) * nr * sizeof(float);
+    const size_t taps =
+        conv->winograd ? (conv->winograd + 2) * (conv->winograd + 2) : (size_t)(conv->shape.kh * conv->shape.kw);
+    const size_t panel = (size_t)conv->shape.c * taps * nr * sizeof(float);
     const size_t panels = ((size_t)conv->shape.o + nr - 1) / nr;
     const bool part = clvi_pixel_by_panels(step);
     const size_t first = part ? panels * worker / threads : 0, end = part ? panels * (worker + 1) / threads : panels;

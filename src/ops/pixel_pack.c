@@ -65,8 +65,10 @@ clv_status clvi_pixel_pack(const clvi_kernels *kernels, clvi_arena *arena, clvi_
     const clvi_conv_shape *const s = &conv->shape;
     const bool depthwise = clvi_pixel_is_depthwise(s);
     const size_t c = depthwise ? (size_t)s->c : (size_t)s->o;
-    conv->weights =
-        depthwise ? pack_depthwise(arena, s, w) : pack_filters(arena, s, kernels->pixel_gemm_f32.nr, multiplier, w);
+    const size_t nr = kernels->pixel_gemm_f32.nr;
+    conv->weights = depthwise        ? pack_depthwise(arena, s, w)
+                    : conv->winograd ? clvi_pixel_pack_winograd(arena, s, nr, conv->winograd, w)
+                                     : pack_filters(arena, s, nr, multiplier, w);
     if (conv->weights && bias)
         conv->bias = copy_bias(arena, bias, c, (size_t)s->o / c);
     if (conv->act.slope) /* as the bias: a channel's place is the same */

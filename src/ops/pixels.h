@@ -23,8 +23,9 @@ typedef struct clvi_pixels {
 /* A convolution with what is done to its result: + bias, + add, clamp, act. */
 typedef struct clvi_pixel_conv {
     clvi_conv_shape shape;
-    float *weights; /* packed */
-    float *bias;    /* [o], or NULL */
+    float *weights;  /* packed */
+    float *bias;     /* [o], or NULL */
+    size_t winograd; /* m of clvi_pixel_winograd, which has its own packed weights; else 0 */
     float lo, hi;
     clvi_act_f32 act; /* after the clamp */
 } clvi_pixel_conv;
@@ -58,6 +59,7 @@ struct clvi_pixel_step {
 };
 
 extern const clvi_pixel_kind clvi_pixel_convolution; /* pixels times packed weights, pointwise or any window */
+extern const clvi_pixel_kind clvi_pixel_winograd;    /* 3x3, stride 1, with fewer products: kernels/winograd.h */
 extern const clvi_pixel_kind clvi_pixel_depthwise;   /* one filter a channel */
 extern const clvi_pixel_kind clvi_pixel_separable; /* depthwise, any multiplier, then pointwise: never stored between */
 extern const clvi_pixel_kind
@@ -77,6 +79,10 @@ bool clvi_pixel_conv_fits(const clvi_conv_shape *s);
 bool clvi_pixel_is_depthwise(const clvi_conv_shape *s); /* one input channel a group */
 bool clvi_pixel_is_pointwise(const clvi_conv_shape *s); /* 1x1, stride 1, no pads, one group */
 
+/* m of Winograd's F(m x m, 3 x 3) that computes this layer fastest, 4 or 2; 0: `clvi_pixel_convolution` is faster, or
+ * it does not fit. The same for any batch and number of threads. any: the better m wherever it fits, pay or not. */
+size_t clvi_pixel_winograd_pays(const clvi_conv_shape *s, bool any);
+
 /* Does the depthwise layer gain from being computed inside the pointwise one behind it, with so many threads? */
 bool clvi_pixel_separable_pays(const clvi_conv_shape *depthwise, const clvi_conv_shape *pointwise, int threads);
 
@@ -91,6 +97,8 @@ bool clvi_pixel_inverted_pays(const clvi_conv_shape *expand);
  * result is multiplied without being stored; else 1. */
 clv_status clvi_pixel_pack(const clvi_kernels *kernels, clvi_arena *arena, clvi_pixel_conv *conv, size_t multiplier,
                            const float *w, const float *bias, const char *label, clv_error *err);
+float *clvi_pixel_pack_winograd(clvi_arena *arena, const clvi_conv_shape *s, size_t nr, size_t m,
+                                const float *w); /* NULL: no memory */
 
 bool clvi_pixel_multiplies(const clvi_pixel_step *step); /* is step->next used? */
 bool clvi_pixel_by_panels(const clvi_pixel_step *step);  /* do threads share the filters, not the pixels? */

@@ -316,8 +316,19 @@ static clv_status describe_chain(const clvi_build *b, clvi_step *step, const clv
     return CLV_OK;
 }
 
-static const clvi_pixel_kind *kind_of(const clvi_chain *chain)
+/* m of Winograd where the chain is a convolution alone that gains from it; else 0. */
+static size_t winograd_of(const clvi_build *b, const clvi_chain *chain)
 {
+    const bool alone = chain->expand.node == CLVI_NO_NODE && chain->depthwise.node == CLVI_NO_NODE;
+    return alone && b->plan->base.fuse & CLVI_FUSE_WINOGRAD
+               ? clvi_pixel_winograd_pays(&chain->conv.shape, (b->plan->base.fuse & CLVI_FUSE_ALWAYS) != 0)
+               : 0;
+}
+
+static const clvi_pixel_kind *kind_of(const clvi_chain *chain, size_t winograd)
+{
+    if (winograd > 0)
+        return &clvi_pixel_winograd;
     if (chain->expand.node != CLVI_NO_NODE && !clvi_pixel_is_pointwise(&chain->expand.shape))
         return chain->depthwise.node != CLVI_NO_NODE ? &clvi_pixel_first : &clvi_pixel_first_two;
     if (chain->expand.node != CLVI_NO_NODE)
@@ -327,12 +338,14 @@ static const clvi_pixel_kind *kind_of(const clvi_chain *chain)
     return clvi_pixel_is_depthwise(&chain->conv.shape) ? &clvi_pixel_depthwise : &clvi_pixel_convolution;
 }
 
+/* conv->winograd is set. */
 static clv_status pack_link(const clvi_build *b, const clvi_link *link, size_t multiplier, clvi_pixel_conv *conv,
                             clv_error *err)
 {
     if (link->node == CLVI_NO_NODE)
         return CLV_OK;
-    *conv = (clvi_pixel_conv){.shape = link->shape, .lo = link->lo, .hi = link->hi, .act = link->act};
+    *conv = (clvi_pixel_conv){
+        .shape = link->shape, .winograd = conv->winograd, .lo = link->lo, .hi = link->hi, .act = link->act};
     const clvi_node *const node = b->graph->nodes[link->node];
     return clvi_pixel_pack(b->plan->base.kernels, b->plan->packed, conv, multiplier, constant(b, link->node, 1),
                            constant(b, link->node, 2), clvi_node_label(b->graph, node), err);
@@ -344,7 +357,8 @@ clv_status clvi_emit_chain(clvi_build *b, const clvi_chain *chain, clv_error *er
     const size_t multiplier = chain->depthwise.node == CLVI_NO_NODE ? 1 : (size_t)(filter->o / filter->c);
     TRY(need_pixels(b, chain->conv.node, chain->x, err));
     TRY(need_pixels(b, chain->conv.node, chain->add, err));
-    clvi_step *const step = new_pixel_step(b, chain->conv.node, kind_of(chain));
+    const size_t winograd = winograd_of(b, chain);
+    clvi_step *const step = new_pixel_step(b, chain->conv.node, kind_of(chain, winograd));
     if (!step)
         return FAIL(err, CLV_ERR_NOMEM, "step of a plan");
     clvi_pixel_step *const pixel = step->pixel;
@@ -358,6 +372,7 @@ clv_status clvi_emit_chain(clvi_build *b, const clvi_chain *chain, clv_error *er
     if (scales)
         pixel->scale = view(b, chain->scale);
     TRY(set_slots(b, step, reads, scales ? 3 : adds ? 2 : 1, &writes, 1, err));
+    pixel->conv.winograd = winograd;
     TRY(pack_link(b, &chain->expand, 1, &pixel->expand, err));
     TRY(pack_link(b, &chain->depthwise, 1, &pixel->depthwise, err));
     TRY(pack_link(b, &chain->conv, multiplier, &pixel->conv, err));

@@ -373,8 +373,9 @@ bool clvi_match_channels(const clvi_build *b, size_t index)
 clvi_step *clvi_step_into(const clvi_build *b, int32_t slot)
 {
     static const clvi_pixel_kind *const kinds[] = {
-        &clvi_pixel_convolution, &clvi_pixel_depthwise, &clvi_pixel_separable, &clvi_pixel_inverted,
-        &clvi_pixel_expanded,    &clvi_pixel_first,     &clvi_pixel_first_two, &clvi_pixel_pool};
+        &clvi_pixel_convolution, &clvi_pixel_depthwise, &clvi_pixel_separable,
+        &clvi_pixel_inverted,    &clvi_pixel_expanded,  &clvi_pixel_winograd,
+        &clvi_pixel_first,       &clvi_pixel_first_two, &clvi_pixel_pool};
     for (size_t s = b->plan->n_steps; s-- > 0;) {
         clvi_step *const step = &b->plan->steps[s];
         if (step->n_writes != 1 || step->writes[0] != slot)

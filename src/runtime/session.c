@@ -105,7 +105,7 @@ static clv_status convert_constants(clvi_session *session, clv_error *err)
 /* CLEAVE_FUSE names what may be fused: "none", or names separated by commas. */
 static clv_status choose_fuse(clvi_session *session, const clvi_session_opts *opts, clv_error *err)
 {
-    static const char *const names[] = {"layout", "epilogue", "separable", "inverted"};
+    static const char *const names[] = {"layout", "epilogue", "separable", "inverted", "winograd"};
     const char *text = getenv("CLEAVE_FUSE");
     unsigned on = CLVI_FUSE_ALL;
     if (text && *text) {
@@ -119,10 +119,10 @@ static clv_status choose_fuse(clvi_session *session, const clvi_session_opts *op
             if (i < sizeof names / sizeof *names)
                 on |= 1u << i;
             else if (strcmp(text, "none") != 0)
-                return FAIL(
-                    err, CLV_ERR_ARG,
-                    "CLEAVE_FUSE is \"%s\", \"none\" or a list of layout, epilogue, separable, inverted was expected",
-                    text);
+                return FAIL(err, CLV_ERR_ARG,
+                            "CLEAVE_FUSE is \"%s\", \"none\" or a list of layout, epilogue, separable, inverted, "
+                            "winograd was expected",
+                            text);
         }
     }
     session->base.fuse = (on & ~(opts ? opts->dont_fuse : 0u)) | (opts && opts->fuse_always ? CLVI_FUSE_ALWAYS : 0u);

@@ -14,8 +14,9 @@ typedef enum clvi_fuse {
     CLVI_FUSE_EPILOGUE = 2,  /* residual addition and clamp in the step that makes the tensor */
     CLVI_FUSE_SEPARABLE = 4, /* depthwise and the pointwise layer behind it as one step */
     CLVI_FUSE_INVERTED = 8,  /* pointwise, depthwise, pointwise as one step; needs the two before */
-    CLVI_FUSE_ALL = 15,
-    CLVI_FUSE_ALWAYS = 16 /* also where it is not expected to pay */
+    CLVI_FUSE_WINOGRAD = 16, /* 3x3 convolutions of stride 1 by Winograd */
+    CLVI_FUSE_ALL = 31,
+    CLVI_FUSE_ALWAYS = 32 /* also where it is not expected to pay */
 } clvi_fuse;
 
 typedef struct clvi_session_opts {
@@ -23,7 +24,7 @@ typedef struct clvi_session_opts {
     size_t n_fetch;
     bool profile;       /* keep the time of every node and step (runtime/profile.h) */
     unsigned dont_fuse; /* clvi_fuse bits that are switched off, besides those that CLEAVE_FUSE leaves out: a list of
-                           "layout", "epilogue", "separable", "inverted" separated by commas, or "none" */
+                           "layout", "epilogue", "separable", "inverted", "winograd" separated by commas, or "none" */
     bool fuse_always;   /* wherever a fusion is possible, not only where it is expected to pay: for tests */
 } clvi_session_opts;
 

@@ -390,7 +390,7 @@ static uint64_t networks = 150; /* test_runtime_fuse NETWORKS: another number of
 /* Every switch, every level of this machine; inner values are fetched, so each chain is also cut at random. */
 static void fused_equals_unfused(void **state)
 {
-    static const unsigned off[] = {0, CLVI_FUSE_INVERTED, CLVI_FUSE_SEPARABLE, CLVI_FUSE_EPILOGUE};
+    static const unsigned off[] = {0, CLVI_FUSE_INVERTED, CLVI_FUSE_SEPARABLE, CLVI_FUSE_EPILOGUE, CLVI_FUSE_WINOGRAD};
     static const char *const levels[] = {"avx512", "avx2", "neon", "ref"};
     (void)state;
     for (uint64_t seed = 1; seed <= networks; seed++) {
