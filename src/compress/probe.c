@@ -120,10 +120,9 @@ static clv_status visit_outputs(task *t, const clvi_graph *graph, clvi_visitor v
 
 static clv_status advance(task *t, const clvi_site *site, clv_error *err)
 {
-    clvi_visit v = {.stage = NULL};
-    v.wanted = t->original->outputs;
-    v.n_wanted = t->original->n_outputs;
-    v.at = (size_t)clvi_site_node(t->original, site);
+    const clvi_visit v = {.wanted = t->original->outputs,
+                          .n_wanted = t->original->n_outputs,
+                          .at = (size_t)clvi_site_node(t->original, site)};
     return clvi_front_visit(&t->front, t->original, &v, err);
 }
 

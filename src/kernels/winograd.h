@@ -4,9 +4,8 @@
  *   y = A^T [ (G g G^T) . (B^T d B) ] A        g [3, 3], d [m + 2, m + 2], y [m, m], `.` element by element
  *
  * is the 3x3 correlation of d with g: (m + 2)^2 products instead of 9 m^2. A 1-D transform evaluates polynomials at
- * m + 1 points and infinity (Toom and Cook): F(2,3) at 0, 1, -1; F(4,3) at 0, +-sqrt(1/2), +-sqrt(2), not at the usual
- * 0,
- * +-1, +-2, whose errors are larger (docs/perf.md).
+ * m + 1 points and infinity (Toom and Cook): F(2,3) at 0, 1, -1; F(4,3) at 0, +-sqrt(1/2), +-sqrt(2). At the usual 0,
+ * +-1, +-2 errors are larger (docs/perf.md).
  *
  * Error. Let u = 2^-24 and x, w be the inputs and filters of an output channel of c input channels. Computed in float
  * with weights transformed in double and rounded once, sums over channels in order,

@@ -29,8 +29,8 @@ typedef struct clvi_loader_opts {
 typedef struct clvi_batch {
     float *images;   /* [batch / parts, c, h, w]; valid until the next call */
     int64_t *labels; /* [batch / parts]; -1: none */
-    int64_t
-        *others; /* with mixup: the label of the other image, and the share of the first, at least a half; else NULL */
+    /* With mixup the label of the other image, and the share of the first, at least a half; else NULL. */
+    int64_t *others;
     double *shares;
 } clvi_batch;
 
