@@ -40,6 +40,15 @@ function(clv_room name)
     endforeach()
 endfunction()
 
+# Rooms that run once per model, when it is loaded and planned: compiled for size, which libcleave-rt has little of.
+function(clv_small)
+    if(CMAKE_BUILD_TYPE STREQUAL "Release")
+        foreach(name ${ARGN})
+            target_compile_options(clvi_${name} PRIVATE -Os)
+        endforeach()
+    endif()
+endfunction()
+
 # clv_test(name SOURCES a.c ROOMS base graph LABELS check TIMEOUT s): one cmocka program, one ctest, made of
 # the rooms it names and no others.
 function(clv_test name)
