@@ -95,44 +95,107 @@ static void unfill(double *theta, const clvi_chain *chain, size_t group, size_t 
     }
 }
 
-/* Without data the metric is the identity and the target W itself. */
-static clv_status fit_group(const product *p, const clvi_group *g, size_t group, size_t r, size_t r0,
-                            const clvi_fit_opts *opts, int *iterations, clv_context *context, clv_error *err)
+/* The problem of one group, whatever the size: its space and the objective at W^ = 0. */
+typedef struct problem {
+    clvi_cp space;
+    double total;
+    bool made;
+} problem;
+
+/* What a curve's fits share. */
+typedef struct problems {
+    size_t n;
+    problem group[];
+} problems;
+
+static void problems_free(void *kept)
 {
-    const bool data = opts->method != CLVI_METHOD_SVD;
-    clvi_cp s = {0};
-    clv_status st = CLV_OK;
-    double *identity = NULL, *theta = clvi_alloc_array(r, (g->c + g->k) * sizeof *theta);
-    double *theta0 = clvi_alloc_array(r0, (g->c + g->k) * sizeof *theta0);
-    double *pt = clvi_alloc_array(r, g->n * sizeof *pt), total = g->total;
-    if (!data) {
-        identity = clvi_calloc(g->q, g->q * sizeof *identity);
-        total = 0;
-        for (size_t j = 0; j < g->n * g->q; j++)
-            total += g->w[j] * g->w[j];
-        for (size_t j = 0; identity && j < g->q; j++)
-            identity[j * g->q + j] = 1;
+    problems *all = kept;
+    for (size_t i = 0; i < all->n; i++)
+        clvi_cp_free(&all->group[i].space);
+    clvi_free(all);
+}
+
+/* Without data the metric is the identity and the target W itself. */
+static clv_status make_problem(problem *p, const clvi_group *g, bool data, clv_error *err)
+{
+    if (data) {
+        p->total = g->total;
+        return clvi_cp_create(&p->space, g, g->s, g->h, err);
     }
-    if (!theta || !theta0 || !pt || (!data && !identity)) {
+    double *identity = clvi_calloc(g->q, g->q * sizeof *identity);
+    if (!identity)
+        return FAIL(err, CLV_ERR_NOMEM, "bottleneck over %zu inputs", g->q);
+    for (size_t j = 0; j < g->n * g->q; j++)
+        p->total += g->w[j] * g->w[j];
+    for (size_t j = 0; j < g->q; j++)
+        identity[j * g->q + j] = 1;
+    const clv_status st = clvi_cp_create(&p->space, g, identity, g->w, err);
+    clvi_free(identity);
+    return st;
+}
+
+/* r inner channels of one group, from the chain's r0 of them when that is not 0. */
+static clv_status fit_group(const product *to, problem *p, size_t group, size_t r, size_t r0, const clvi_fit_opts *opts,
+                            int *iterations, clv_context *context, clv_error *err)
+{
+    clvi_cp *const s = &p->space;
+    double *theta = clvi_alloc_array(r, (s->c + s->k) * sizeof *theta);
+    double *theta0 = clvi_alloc_array(r0, (s->c + s->k) * sizeof *theta0);
+    double *pt = clvi_alloc_array(r, s->n * sizeof *pt);
+    clv_status st;
+    if (!theta || !theta0 || !pt) {
         st = FAIL(err, CLV_ERR_NOMEM, "bottleneck of %zu channels", r);
         goto out;
     }
-    st = clvi_cp_create(&s, g, data ? g->s : identity, data ? g->h : g->w, r0 > r ? r0 : r, err);
-    s.r = r;
-    if (st == CLV_OK && r0 > 0) {
-        unfill(theta0, opts->start, group, r0, g->c, g->k);
-        clvi_cp_enter(&s, theta0, r0);
-        st = clvi_cp_resume(&s, total, opts, theta0, r0, theta, pt, iterations, context, err);
-    } else if (st == CLV_OK)
-        st = clvi_cp_solve(&s, total, opts, theta, pt, iterations, context, err);
+    if (r0 > 0) {
+        unfill(theta0, opts->start, group, r0, s->c, s->k);
+        clvi_cp_enter(s, theta0, r0);
+        st = clvi_cp_resume(s, r, p->total, opts, theta0, r0, theta, pt, iterations, context, err);
+    } else
+        st = clvi_cp_solve(s, r, p->total, opts, theta, pt, iterations, context, err);
     if (st == CLV_OK)
-        fill(p, &s, theta, pt);
-    clvi_cp_free(&s);
+        fill(to, s, theta, pt);
 out:
-    clvi_free(identity);
     clvi_free(theta);
     clvi_free(theta0);
     clvi_free(pt);
+    return st;
+}
+
+/* Problems of so many groups, none made: what the memo keeps, or new ones, which the caller frees. */
+static problems *open_problems(clvi_memo *memo, size_t groups)
+{
+    if (memo && memo->kept)
+        return memo->kept;
+    problems *all = clvi_calloc(1, sizeof *all + groups * sizeof *all->group);
+    if (!all)
+        return NULL;
+    all->n = groups;
+    if (memo)
+        *memo = (clvi_memo){all, problems_free};
+    return all;
+}
+
+/* Group number i; what no later fit needs is freed. */
+static clv_status fit_one(const product *to, problems *all, size_t i, const clvi_conv *conv, const clvi_covariance *cov,
+                          size_t r, size_t r0, const clvi_fit_opts *opts, int *iterations, clv_context *context,
+                          clv_error *err)
+{
+    problem *const p = &all->group[i];
+    if (!p->made) {
+        clvi_group g;
+        TRY(clvi_group_create(&g, conv, i, cov ? &cov[i] : NULL, opts->ridge, context ? context->pool : NULL, err));
+        const clv_status st = make_problem(p, &g, opts->method != CLVI_METHOD_SVD, err);
+        clvi_group_free(&g);
+        TRY(st);
+        p->made = true;
+    }
+    const clv_status st = fit_group(to, p, i, r, r0, opts, iterations, context, err);
+    if (!opts->memo) {
+        clvi_cp_free(&p->space);
+        *p = (problem){0};
+    }
     return st;
 }
 
@@ -158,14 +221,15 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
                        clvi_arena_calloc(arena, (size_t)conv->o, r * sizeof(float))};
     if (!p.reduce || !p.depthwise || !p.expand)
         return FAIL(err, CLV_ERR_NOMEM, "weights of %lld inner channels", (long long)all);
-    for (size_t i = 0; i < groups; i++) {
-        clvi_group g;
+    problems *const all_groups = open_problems(opts->memo, groups);
+    clv_status st = all_groups ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "bottlenecks of %zu groups", groups);
+    for (size_t i = 0; st == CLV_OK && i < groups; i++) {
         const product own = {p.reduce + i * r * c, p.depthwise + i * r * k, p.expand + i * n * r};
-        TRY(clvi_group_create(&g, conv, i, cov ? &cov[i] : NULL, opts->ridge, context ? context->pool : NULL, err));
-        const clv_status st = fit_group(&own, &g, i, r, r0, opts, &out->iterations, context, err);
-        clvi_group_free(&g);
-        TRY(st);
+        st = fit_one(&own, all_groups, i, conv, cov, r, r0, opts, &out->iterations, context, err);
     }
+    if (all_groups && !opts->memo)
+        problems_free(all_groups);
+    TRY(st);
     clvi_conv *link = out->chain.link;
     out->chain.n = 3;
     link[0] = clvi_link_pointwise(conv, all, conv->c, p.reduce);
@@ -174,7 +238,7 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
     link[1].w = p.depthwise;
     link[1].bias = NULL;
     link[2] = clvi_link_pointwise(conv, conv->o, all, p.expand);
-    return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, err);
+    return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, context, err);
 }
 
 const clvi_form clvi_form_bottleneck = {"bottleneck", false, 25, refuses, macs, fit};

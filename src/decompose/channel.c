@@ -61,30 +61,67 @@ static clv_status components(double *u, double *target, const clvi_group *g, boo
     return st;
 }
 
-/* kernels[r, q] = U_r^T W*,  pointwise[n, r] = U_r. */
-static clv_status fit_group(float *kernels, float *pointwise, const clvi_group *g, size_t r, bool data, clv_error *err)
+/* Of all groups, whatever the size. */
+typedef struct principal {
+    double *u;      /* [groups, n, n] */
+    double *target; /* [groups, n, q] */
+} principal;
+
+static void principal_free(void *kept)
 {
-    double *u = clvi_alloc_array(g->n, g->n * sizeof *u), *target = clvi_alloc_array(g->n, g->q * sizeof *target);
-    double *reduced = clvi_alloc_array(r, g->q * sizeof *reduced);
-    clv_status st;
-    if (!u || !target || !reduced) {
-        st = FAIL(err, CLV_ERR_NOMEM, "channel decomposition of %zu x %zu weights", g->n, g->q);
-        goto out;
+    principal *p = kept;
+    clvi_free(p->u);
+    clvi_free(p->target);
+    clvi_free(p);
+}
+
+static clv_status analyse(principal **out, const clvi_conv *conv, const clvi_covariance *cov, const clvi_fit_opts *opts,
+                          clvi_pool *pool, clv_error *err)
+{
+    const size_t groups = (size_t)conv->groups, n = (size_t)conv->o / groups;
+    const size_t q = (size_t)(conv->c / conv->groups * conv->kh * conv->kw);
+    if (opts->memo && opts->memo->kept) {
+        *out = opts->memo->kept;
+        return CLV_OK;
     }
-    if ((st = components(u, target, g, data, err)) != CLV_OK)
-        goto out;
-    clvi_gemm(g->pool, (clvi_out){reduced, g->q}, 0, 1, clvi_view_of(u, r, g->n, g->n),
-              clvi_view_of(target, g->n, g->q, g->q));
-    for (size_t j = 0; j < r * g->q; j++)
-        kernels[j] = (float)reduced[j];
-    for (size_t i = 0; i < g->n; i++)
-        for (size_t a = 0; a < r; a++)
-            pointwise[i * r + a] = (float)u[a * g->n + i];
-out:
-    clvi_free(u);
-    clvi_free(target);
-    clvi_free(reduced);
+    principal *p = clvi_calloc(1, sizeof *p);
+    *out = p;
+    if (!p)
+        return FAIL(err, CLV_ERR_NOMEM, "channel decomposition");
+    p->u = clvi_alloc_array(groups * n, n * sizeof *p->u);
+    p->target = clvi_alloc_array(groups * n, q * sizeof *p->target);
+    clv_status st = p->u && p->target ? CLV_OK
+                                      : FAIL(err, CLV_ERR_NOMEM, "channel decomposition of %zu x %zu weights", n, q);
+    for (size_t i = 0; i < groups && st == CLV_OK; i++) {
+        clvi_group g;
+        st = clvi_group_create(&g, conv, i, cov ? &cov[i] : NULL, opts->ridge, pool, err);
+        if (st == CLV_OK)
+            st = components(p->u + i * n * n, p->target + i * n * q, &g, opts->method != CLVI_METHOD_SVD, err);
+        clvi_group_free(&g);
+    }
+    if (st != CLV_OK) {
+        principal_free(p);
+        *out = NULL;
+    } else if (opts->memo)
+        *opts->memo = (clvi_memo){p, principal_free};
     return st;
+}
+
+/* kernels[r, q] = U_r^T W*,  pointwise[n, r] = U_r: u[n, n] and target[n, q] of one group. */
+static clv_status cut(float *kernels, float *pointwise, const double *u, const double *target, size_t n, size_t q,
+                      size_t r, clvi_pool *pool, clv_error *err)
+{
+    double *reduced = clvi_alloc_array(r, q * sizeof *reduced);
+    if (!reduced)
+        return FAIL(err, CLV_ERR_NOMEM, "channel decomposition of %zu x %zu weights", n, q);
+    clvi_gemm(pool, (clvi_out){reduced, q}, 0, 1, clvi_view_of(u, r, n, n), clvi_view_of(target, n, q, q));
+    for (size_t j = 0; j < r * q; j++)
+        kernels[j] = (float)reduced[j];
+    for (size_t i = 0; i < n; i++)
+        for (size_t a = 0; a < r; a++)
+            pointwise[i * r + a] = (float)u[a * n + i];
+    clvi_free(reduced);
+    return CLV_OK;
 }
 
 static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covariance *cov, const clvi_fit_opts *opts,
@@ -105,20 +142,22 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
     float *pointwise = clvi_arena_calloc(arena, (size_t)conv->o, r * sizeof(float));
     if (!kernels || !pointwise)
         return FAIL(err, CLV_ERR_NOMEM, "weights of %lld inner channels", (long long)all);
-    for (size_t g = 0; g < (size_t)conv->groups; g++) {
-        clvi_group group;
-        TRY(clvi_group_create(&group, conv, g, cov ? &cov[g] : NULL, opts->ridge, context ? context->pool : NULL, err));
-        const clv_status st = fit_group(kernels + g * r * q, pointwise + g * n * r, &group, r, data, err);
-        clvi_group_free(&group);
-        TRY(st);
-    }
+    clvi_pool *const pool = context ? context->pool : NULL;
+    principal *p;
+    TRY(analyse(&p, conv, cov, opts, pool, err));
+    clv_status st = CLV_OK;
+    for (size_t g = 0; st == CLV_OK && g < (size_t)conv->groups; g++)
+        st = cut(kernels + g * r * q, pointwise + g * n * r, p->u + g * n * n, p->target + g * n * q, n, q, r, pool, err);
+    if (!opts->memo)
+        principal_free(p);
+    TRY(st);
     out->chain.n = 2;
     out->chain.link[0] = *conv;
     out->chain.link[0].o = all;
     out->chain.link[0].w = kernels;
     out->chain.link[0].bias = NULL;
     out->chain.link[1] = clvi_link_pointwise(conv, conv->o, all, pointwise);
-    return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, err);
+    return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, context, err);
 }
 
 const clvi_form clvi_form_channel = {"channel", false, 0, refuses, macs, fit};

@@ -39,7 +39,7 @@ static void factor(double *a, const clvi_cp_curvature *m, const double *x, size_
     }
     for (size_t i = 0; i < r; i++)
         a[i * r + i] += DAMPING * a[i * r + i] + FLOOR * mean;
-    if (mean > 0 && clvi_cholesky(a, r, r, NULL) == CLV_OK)
+    if (mean > 0 && clvi_cholesky_shared(m->cp->pool, a, r, r, NULL) == CLV_OK)
         return;
     for (size_t i = 0; i < r; i++)
         for (size_t j = 0; j <= i; j++)

@@ -54,6 +54,7 @@ static clv_status trace(clvi_curve_point *point, const clvi_curve_job *job, cons
                                 .parameters = clvi_chain_parameters(chain),
                                 .iterations = fit.iterations};
     point->fit.start = chain;
+    point->fit.memo = job->fit.memo;
     point->fit.starts = job->fit.starts;
     point->fit.max_iterations = job->fit.max_iterations;
     point->fit.tolerance = job->fit.tolerance;
@@ -66,17 +67,22 @@ clv_status clvi_curve(clvi_curve_point *points, const clvi_curve_job *job, clvi_
     TRY(check(job, err));
     clvi_fit_opts opts = job->fit;
     const int iterations = job->iterations > 0 ? job->iterations : job->form->curve_iterations;
+    clv_status st = CLV_OK;
+    clvi_memo memo = {0};
     opts.start = NULL;
+    opts.memo = &memo;
     opts.starts = 1;
     opts.max_iterations = job->form->nested ? FIRST * iterations : iterations;
     opts.tolerance = TOLERANCE;
-    for (size_t i = job->n; i-- > 0;) {
+    for (size_t i = job->n; i-- > 0 && st == CLV_OK;) {
         set_size(&opts, job->form, job->sizes[i]);
-        TRY(trace(&points[i], job, &opts, arena, context, err));
+        st = trace(&points[i], job, &opts, arena, context, err);
         if (job->form->nested)
             opts.start = points[i].fit.start;
         opts.max_iterations = iterations;
     }
+    clvi_memo_free(&memo);
+    TRY(st);
     for (size_t i = 1; i < job->n; i++)
         if (points[i].error > points[i - 1].error)
             points[i] = points[i - 1];

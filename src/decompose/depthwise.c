@@ -359,7 +359,7 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
     dw->groups = even ? conv->c : dw->o;
     dw->c = dw->groups;
     out->chain.gather[0] = even ? NULL : p.gather;
-    return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, err);
+    return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, context, err);
 }
 
 const clvi_form clvi_form_depthwise = {"depthwise", true, 8, refuses, macs, fit};

@@ -98,7 +98,7 @@ clv_status clvi_dw_space_create(clvi_dw_space *out, const clvi_group *g, clv_err
         const clvi_view lower = clvi_view_of(l, k, k, k);
         clvi_solve_lower(NULL, lower, false, (clvi_out){out->sht + i * k * width, width},
                          width);                                                     /* rows of S and H^T */
-        clvi_solve_lower_right(lower, true, (clvi_out){out->sht + i * k, width}, q); /* columns of S */
+        clvi_solve_lower_right(NULL, lower, true, (clvi_out){out->sht + i * k, width}, q); /* columns of S */
     }
     return CLV_OK;
 out:
@@ -134,7 +134,7 @@ void clvi_dw_leave(const clvi_dw_space *space, clvi_dw *dw)
 {
     const size_t k = dw->k;
     for (size_t i = 0; i < dw->c; i++)
-        clvi_solve_lower_right(clvi_view_of(space->l + i * k * k, k, k, k), false,
+        clvi_solve_lower_right(NULL, clvi_view_of(space->l + i * k * k, k, k, k), false,
                                (clvi_out){dw->d + dw->first[i] * k, k}, dw->first[i + 1] - dw->first[i]);
 }
 

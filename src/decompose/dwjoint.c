@@ -134,7 +134,7 @@ static clv_status turn_channel(clvi_dw *dw, size_t i, const double *ginv, double
     const clvi_view lower = clvi_view_of(l, m, m, m);
     clvi_syrk(NULL, (clvi_out){c, m}, 0, 1, clvi_view_of(dw->pt + a * n, m, n, n));
     clvi_solve_lower(NULL, lower, false, (clvi_out){c, m}, m);
-    clvi_solve_lower_right(lower, true, (clvi_out){c, m}, m);
+    clvi_solve_lower_right(NULL, lower, true, (clvi_out){c, m}, m);
     for (size_t r = 0; r < m; r++) /* symmetric up to rounding: make it so */
         for (size_t s = 0; s < r; s++)
             c[r * m + s] = c[s * m + r] = 0.5 * (c[r * m + s] + c[s * m + r]);

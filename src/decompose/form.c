@@ -57,6 +57,13 @@ clvi_fit_opts clvi_fit_opts_default(void)
                            .tolerance = 1e-6};
 }
 
+void clvi_memo_free(clvi_memo *memo)
+{
+    if (memo->release)
+        memo->release(memo->kept);
+    *memo = (clvi_memo){0};
+}
+
 int64_t clvi_conv_macs_per_pixel(const clvi_conv *conv)
 {
     return conv->o * (conv->c / conv->groups) * conv->kh * conv->kw;

@@ -65,8 +65,18 @@ typedef struct clvi_fit_opts {
      * exact loss of each removal. The regularised objective never rises above the start's (that of what is left of it).
      * CLV_ERR_ARG: of another form or convolution, or smaller. A form or method whose solution is closed ignores it. */
     const clvi_chain *start;
+    /* What fits of one form, convolution, statistics, method and ridge have in common, kept from one to the next (borrowed;
+     * NULL: nothing is kept). A form that has no use for it leaves it alone. */
+    struct clvi_memo *memo;
     double tolerance; /* L-BFGS stops when five iterations together lower the error by less than this share, 1e-6 */
 } clvi_fit_opts;
+
+/* Zero at first; clvi_memo_free. The form alone knows what is kept. One fit at a time. */
+typedef struct clvi_memo {
+    void *kept;
+    void (*release)(void *kept);
+} clvi_memo;
+void clvi_memo_free(clvi_memo *memo); /* and resets to empty */
 
 clvi_fit_opts clvi_fit_opts_default(void);
 

@@ -151,25 +151,48 @@ clv_status clvi_group_target(const clvi_group *g, double *out, clv_error *err)
     return st;
 }
 
-/* tr(W^ (S W^T - 2 H^T)) tile by tile, so that no memory is needed. */
-#define TILE_ROWS ((size_t)16)
-#define TILE_COLS ((size_t)32)
+/* tr(W^ (S W^T - 2 H^T)) tile by tile, on the stacks of the threads. */
+#define TILE_ROWS ((size_t)128)
+#define TILE_COLS ((size_t)192)
+#define STRIPS    ((size_t)16) /* of TILE_ROWS outputs, one task each */
 
-static double excess(const clvi_covariance *cov, const double *what)
+typedef struct excess_job {
+    const clvi_covariance *cov;
+    const double *what;
+    size_t first;
+    double sum[STRIPS];
+} excess_job;
+
+static void add_strip(void *arg, size_t index, int worker)
 {
+    excess_job *const job = arg;
+    const clvi_covariance *const cov = job->cov;
+    const size_t q = cov->q, i0 = job->first + index * TILE_ROWS, rows = clvi_min_size(TILE_ROWS, cov->n - i0);
     double tile[TILE_ROWS * TILE_COLS], sum = 0;
-    const size_t q = cov->q, n = cov->n;
-    for (size_t i0 = 0; i0 < n; i0 += TILE_ROWS)
-        for (size_t j0 = 0; j0 < q; j0 += TILE_COLS) {
-            const size_t rows = clvi_min_size(TILE_ROWS, n - i0), cols = clvi_min_size(TILE_COLS, q - j0);
-            clvi_gemm(NULL, (clvi_out){tile, TILE_COLS}, 0, 1, clvi_view_of(what + i0 * q, rows, q, q),
-                      clvi_view_of(cov->s + j0, q, cols, q));
-            for (size_t i = 0; i < rows; i++)
-                for (size_t j = 0; j < cols; j++) {
-                    const size_t at = (i0 + i) * q + j0 + j;
-                    sum += what[at] * (tile[i * TILE_COLS + j] - 2 * cov->h[at]);
-                }
-        }
+    (void)worker;
+    for (size_t j0 = 0; j0 < q; j0 += TILE_COLS) {
+        const size_t cols = clvi_min_size(TILE_COLS, q - j0);
+        clvi_gemm(NULL, (clvi_out){tile, TILE_COLS}, 0, 1, clvi_view_of(job->what + i0 * q, rows, q, q),
+                  clvi_view_of(cov->s + j0, q, cols, q));
+        for (size_t i = 0; i < rows; i++)
+            for (size_t j = 0; j < cols; j++) {
+                const size_t at = (i0 + i) * q + j0 + j;
+                sum += job->what[at] * (tile[i * TILE_COLS + j] - 2 * cov->h[at]);
+            }
+    }
+    job->sum[index] = sum;
+}
+
+static double excess(const clvi_covariance *cov, const double *what, clvi_pool *pool)
+{
+    double sum = 0;
+    excess_job job = {cov, what, 0, {0}};
+    for (; job.first < cov->n; job.first += STRIPS * TILE_ROWS) {
+        const size_t strips = clvi_min_size(STRIPS, (cov->n - job.first + TILE_ROWS - 1) / TILE_ROWS);
+        clvi_pool_run(pool, strips, add_strip, &job);
+        for (size_t i = 0; i < strips; i++)
+            sum += job.sum[i];
+    }
     return sum;
 }
 
@@ -184,14 +207,14 @@ static double trace_of(const clvi_covariance *cov)
 double clvi_error_of(const clvi_covariance *cov, const double *what)
 {
     const double trace = trace_of(cov);
-    return trace > 0 ? (trace + excess(cov, what)) / trace : 0;
+    return trace > 0 ? (trace + excess(cov, what, NULL)) / trace : 0;
 }
 
 double clvi_group_error(const clvi_group *g, const double *what)
 {
     double sum = 0;
     if (g->cov)
-        return trace_of(g->cov) + excess(g->cov, what);
+        return trace_of(g->cov) + excess(g->cov, what, g->pool);
     for (size_t i = 0; i < g->n * g->q; i++)
         sum += (what[i] - g->w[i]) * (what[i] - g->w[i]);
     return sum;
@@ -233,12 +256,13 @@ static void centre_bias(float *bias, const clvi_covariance *cov, const double *w
 }
 
 clv_status clvi_fit_finish(clvi_fit *fit, const clvi_conv *conv, const clvi_covariance *cov, int64_t macs,
-                           clvi_arena *arena, clv_error *err)
+                           clvi_arena *arena, clv_context *context, clv_error *err)
 {
     clvi_conv *last = &fit->chain.link[fit->chain.n - 1];
     const size_t groups = (size_t)conv->groups, n = (size_t)conv->o / groups;
     const size_t each = n * (size_t)(conv->c / conv->groups * conv->kh * conv->kw);
     double *what = clvi_alloc_array(groups, each * sizeof *what), error = 0, total = 0;
+    clvi_pool *const pool = context ? context->pool : NULL;
     float *bias = NULL;
     clv_status st;
     if (!what) {
@@ -260,7 +284,7 @@ clv_status clvi_fit_finish(clvi_fit *fit, const clvi_conv *conv, const clvi_cova
         const double *const part = what + g * each;
         if (cov) {
             total += trace_of(&cov[g]);
-            error += trace_of(&cov[g]) + excess(&cov[g], part);
+            error += trace_of(&cov[g]) + excess(&cov[g], part, pool);
             centre_bias(bias + g * n, &cov[g], part);
             continue;
         }

@@ -43,9 +43,9 @@ clvi_conv clvi_link_pointwise(const clvi_conv *original, int64_t o, int64_t c, c
 int64_t clvi_fit_size(const clvi_conv *conv, const clvi_fit_opts *opts, int64_t per_channel);
 
 /* Fill fit->error and fit->macs_per_pixel = macs, and the bias of the last link (arena-owned), for a finished chain.
- * cov may be NULL. */
+ * cov and context may be NULL. */
 clv_status clvi_fit_finish(clvi_fit *fit, const clvi_conv *conv, const clvi_covariance *cov, int64_t macs,
-                           clvi_arena *arena, clv_error *err);
+                           clvi_arena *arena, clv_context *context, clv_error *err);
 
 /* e(W^) without its divisor: tr T - 2 tr(W^ H^T) + tr(W^ S W^T) of the true, not the regularised, statistics; and |W -
  * W^|^2 without data. what[n, q]. */

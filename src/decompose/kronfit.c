@@ -50,7 +50,7 @@ static clv_status whiten(clvi_kron *k, clv_error *err)
     for (size_t x = 0; x < k->p; x++)
         clvi_solve_lower(k->pool, l, false, (clvi_out){k->sht + x * d * width, width}, width);
     for (size_t x = 0; x < k->p; x++)
-        clvi_solve_lower_right(l, true, (clvi_out){k->sht + x * d, width}, k->q);
+        clvi_solve_lower_right(k->pool, l, true, (clvi_out){k->sht + x * d, width}, k->q);
     return CLV_OK;
 }
 
@@ -217,7 +217,7 @@ out:
 static void leave(const clvi_kron *k, double *v, double *pt)
 {
     const size_t d = k->d;
-    clvi_solve_lower_right(clvi_view_of(k->l, d, d, d), false, (clvi_out){v, d}, k->r);
+    clvi_solve_lower_right(k->pool, clvi_view_of(k->l, d, d, d), false, (clvi_out){v, d}, k->r);
     for (size_t a = 0; a < k->r; a++) {
         const clvi_view row = clvi_view_of(v + a * d, 1, d, d);
         const double length = sqrt(clvi_dot(row, row));

@@ -335,7 +335,7 @@ out:
 static void fill(float *pointwise, float *kernels, const problem *p, double *q)
 {
     const size_t c = p->c, m = p->m;
-    clvi_solve_lower_right(clvi_view_of(p->k.l, c, c, c), false, (clvi_out){q, c}, p->n * m);
+    clvi_solve_lower_right(NULL, clvi_view_of(p->k.l, c, c, c), false, (clvi_out){q, c}, p->n * m);
     for (size_t row = 0; row < p->n * m; row++) {
         const double length = sqrt(dot(q + row * c, q + row * c, c));
         for (size_t i = 0; i < c; i++)
@@ -407,7 +407,7 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
     second->groups = conv->o;
     second->w = kernels;
     second->bias = NULL;
-    return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, err);
+    return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, context, err);
 }
 
 const clvi_form clvi_form_output_depthwise = {"output-depthwise", true, 7, refuses, macs, fit};

@@ -112,7 +112,7 @@ static void price_slot(void *arg, size_t i, int worker)
             e->loss[i] = (double)NAN;
             return;
         }
-        clvi_solve_lower_right(clvi_view_of(l, k, k, k), true, (clvi_out){scaled, k}, g->n);
+        clvi_solve_lower_right(NULL, clvi_view_of(l, k, k, k), true, (clvi_out){scaled, k}, g->n);
     }
     for (size_t j = 0; j < g->n * k; j++)
         sum += scaled[j] * scaled[j];
@@ -187,7 +187,7 @@ static void take_out(elimination *e, size_t slot)
     if (e->data) {
         const clvi_view l = clvi_view_of(e->block + slot * k * k, k, k, k), z = clvi_view_of(e->z, left, k, k);
         columns_of(e, slot);
-        clvi_solve_lower_right(l, true, (clvi_out){e->z, k}, left);
+        clvi_solve_lower_right(g->pool, l, true, (clvi_out){e->z, k}, left);
         clvi_gemm(g->pool, (clvi_out){e->w, q}, 1, -1, clvi_view_of(e->scaled + slot * g->n * k, g->n, k, k),
                   clvi_transposed(z));
         subtract(e);
@@ -391,7 +391,7 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
     out->chain.link[0].w = w;
     out->chain.link[0].bias = NULL;
     out->chain.gather[0] = list;
-    return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, err);
+    return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, context, err);
 }
 
 const clvi_form clvi_form_prune = {"prune", true, 0, refuses, macs, fit};

@@ -113,7 +113,7 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
         TRY(scale(&out->chain, conv, cov, opts, arena, context, err));
     else
         TRY(constant(&out->chain, conv, arena, err));
-    return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, err);
+    return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, context, err);
 }
 
 const clvi_form clvi_form_remove = {"remove", false, 0, refuses, macs, fit};

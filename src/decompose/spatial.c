@@ -164,7 +164,7 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
         TRY(st);
     }
     chain_create(&out->chain, conv, all, vertical, horizontal);
-    return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, err);
+    return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, context, err);
 }
 
 const clvi_form clvi_form_spatial = {"spatial", true, 8, refuses, macs, fit};

@@ -207,7 +207,7 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
     link[1].w = all.kernel;
     link[1].bias = NULL;
     link[2] = clvi_link_pointwise(conv, conv->o, r2 * conv->groups, all.expand);
-    return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, err);
+    return clvi_fit_finish(out, conv, cov, macs(conv, opts), arena, context, err);
 }
 
 const clvi_form clvi_form_tucker2 = {"tucker2", true, 8, refuses, macs, fit};

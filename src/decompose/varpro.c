@@ -109,7 +109,7 @@ static double eliminate(clvi_varpro *v, const double *theta)
         double *diagonal = v->g + a * m + a;
         *diagonal = *diagonal > 0 ? *diagonal * (1 + JITTER) : 1; /* a filter of zeros is left out */
     }
-    if (clvi_cholesky(v->g, m, m, NULL) != CLV_OK)
+    if (clvi_cholesky_shared(v->pool, v->g, m, m, NULL) != CLV_OK)
         return -1;
     for (size_t a = 0; a < m; a++)
         memcpy(v->pt + a * n, v->sbct + a * width + v->q, n * sizeof(double));

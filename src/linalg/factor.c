@@ -42,6 +42,22 @@ clv_status clvi_cholesky(double *a, size_t n, size_t ld, clv_error *err)
     return CLV_OK;
 }
 
+#define BLOCK ((size_t)256) /* columns that are factored at once */
+
+clv_status clvi_cholesky_shared(clvi_pool *pool, double *a, size_t n, size_t ld, clv_error *err)
+{
+    for (size_t at = 0; at < n; at += BLOCK) {
+        const size_t size = clvi_min_size(BLOCK, n - at), below = n - at - size;
+        double *const diagonal = a + at * ld + at, *const panel = diagonal + size * ld;
+        clv_status st = clvi_cholesky(diagonal, size, ld, err);
+        if (st != CLV_OK)
+            return st == CLV_ERR_NUMERIC && err ? clvi_fail_prefix(err, st, "in a larger matrix") : st;
+        clvi_solve_lower_right(pool, clvi_view_of(diagonal, size, size, ld), true, (clvi_out){panel, ld}, below);
+        clvi_syrk_lower(pool, (clvi_out){panel + size, ld}, 1, -1, clvi_view_of(panel, below, size, ld));
+    }
+    return CLV_OK;
+}
+
 /* +1 or -1: what makes the largest-magnitude of n entries positive. */
 static double sign_of(const double *v, size_t n, size_t stride)
 {
@@ -160,7 +176,7 @@ clv_status clvi_gsvd(const double *w, const double *g, size_t m, size_t n, doubl
     clvi_gemm(NULL, (clvi_out){wl, n}, 0, 1, clvi_view_of(w, m, n, n), clvi_view_of(l, n, n, n));
     if ((st = clvi_svd(wl, m, n, u, s, v, err)) != CLV_OK)
         goto out;
-    clvi_solve_lower_right(clvi_view_of(l, n, n, n), false, (clvi_out){v, n}, clvi_min_size(m, n));
+    clvi_solve_lower_right(NULL, clvi_view_of(l, n, n, n), false, (clvi_out){v, n}, clvi_min_size(m, n));
 out:
     clvi_free(l);
     clvi_free(wl);

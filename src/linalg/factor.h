@@ -8,11 +8,15 @@
 
 #include <stddef.h>
 
+#include "base/pool.h"
 #include "base/status.h"
 
 /* a[n, n] symmetric positive definite, lower triangle read -> L in the lower triangle, a = L L^T; the upper triangle is
  * left as it was. CLV_ERR_NUMERIC: not positive definite. LAPACK dpotrf. */
 clv_status clvi_cholesky(double *a, size_t n, size_t ld, clv_error *err);
+
+/* The same for a matrix that is large enough to be shared by threads: LAPACK on its diagonal, the rest by products. */
+clv_status clvi_cholesky_shared(clvi_pool *pool, double *a, size_t n, size_t ld, clv_error *err);
 
 /* a[n, n] symmetric, both triangles given -> its rows become the unit eigenvectors, the largest-magnitude entry of each
  * positive; values[n] descending. a = V^T diag(values) V. LAPACK dsyev. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tiles: a product of more than TILE_WORK multiply-adds is cut into pieces of the result, all of one size near
- * TILE_ROWS x TILE_COLS, and an even number of them where they are few. The cut does not look at the pool, so that one
+ * TILE x TILE, and an even number of them where they are few. The cut does not look at the pool, so that one
  * thread and sixty-four compute the same pieces. */
 #include "linalg/matrix.h"
 
@@ -13,10 +13,12 @@
 #include "linalg/blas.h"
 
 #define TILE_WORK ((size_t)1 << 21)
-#define TILE_ROWS ((size_t)256)
-#define TILE_COLS ((size_t)256)
-#define EDGE      ((size_t)128) /* of the tiles of a symmetric product */
-#define SOLVED    ((size_t)64)  /* columns solved by one task */
+#define TILE      ((size_t)256) /* rows and columns of a piece */
+#define LARGE     ((size_t)512) /* and where so large ones are enough for many threads: BLAS packs both factors anew for each */
+#define EDGE      ((size_t)128) /* of the tiles of a symmetric product, twice that from EDGES tiles on */
+#define EDGES     ((size_t)8)
+#define SOLVED    ((size_t)64)  /* right-hand sides solved by one task at least, and at most */
+#define SOLVED_MOST ((size_t)256)
 #define FEW       ((size_t)16)  /* tiles: of so many or more the last one does not matter to two threads */
 
 static blasint as_int(size_t n)
@@ -41,7 +43,7 @@ typedef struct product {
     clvi_view a, b;
     size_t tile_columns; /* tiles in a row of them */
     size_t tile_rows, tile_cols;
-    bool lower; /* symmetric result: tiles above the diagonal are skipped */
+    bool square; /* b = a^T */
 } product;
 
 static void gemm_block(const product *p, size_t row, size_t rows, size_t col, size_t cols)
@@ -84,7 +86,7 @@ static size_t piece(size_t n, size_t count)
 void clvi_gemm(clvi_pool *pool, clvi_out c, double beta, double alpha, clvi_view a, clvi_view b)
 {
     assert(a.cols == b.rows);
-    product p = {c, beta, alpha, a, b, 0, 0, 0, false};
+    product p = {.c = c, .beta = beta, .alpha = alpha, .a = a, .b = b};
     if (a.rows == 0 || b.cols == 0)
         return;
     clvi_blas_prepare();
@@ -98,7 +100,8 @@ void clvi_gemm(clvi_pool *pool, clvi_out c, double beta, double alpha, clvi_view
         gemm_block(&p, 0, a.rows, 0, b.cols);
         return;
     }
-    const size_t down = pieces(a.rows, TILE_ROWS), wide = pieces(b.cols, TILE_COLS);
+    const size_t tile = a.rows * b.cols >= FEW / 2 * LARGE * LARGE ? LARGE : TILE;
+    const size_t down = pieces(a.rows, tile), wide = pieces(b.cols, tile);
     const bool unfair = down * wide % 2 == 1 && down * wide < FEW;
     p.tile_rows = piece(a.rows, down + (unfair && a.rows > b.cols));
     p.tile_cols = piece(b.cols, wide + (unfair && a.rows <= b.cols));
@@ -107,39 +110,49 @@ void clvi_gemm(clvi_pool *pool, clvi_out c, double beta, double alpha, clvi_view
 }
 
 /* Tile number `index` of the lower triangle, counted row by row: (0,0) (1,0) (1,1) (2,0) ... */
-static void syrk_task(void *arg, size_t index, int worker)
+static void lower_task(void *arg, size_t index, int worker)
 {
     const product *p = arg;
     size_t i = 0;
     (void)worker;
     while ((i + 1) * (i + 2) / 2 <= index)
         i++;
-    const size_t row = i * EDGE, col = (index - i * (i + 1) / 2) * EDGE;
-    const size_t rows = clvi_min_size(EDGE, p->a.rows - row);
-    if (row == col)
+    const size_t row = i * p->tile_rows, col = (index - i * (i + 1) / 2) * p->tile_rows;
+    const size_t rows = clvi_min_size(p->tile_rows, p->a.rows - row);
+    if (row == col && p->square)
         syrk_block(p, row, rows);
     else
-        gemm_block(p, row, rows, col, EDGE);
+        gemm_block(p, row, rows, col, clvi_min_size(p->tile_rows, rows + row - col));
+}
+
+static void lower(clvi_pool *pool, product *p)
+{
+    const size_t n = p->a.rows;
+    if (n == 0)
+        return;
+    clvi_blas_prepare();
+    if (p->a.cols == 0) {
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; j <= i; j++)
+                p->c.p[i * p->c.ld + j] = p->beta == 0 ? 0 : p->beta * p->c.p[i * p->c.ld + j];
+        return;
+    }
+    p->tile_rows = n * n * p->a.cols <= TILE_WORK ? n : n >= EDGES * EDGE ? 2 * EDGE : EDGE;
+    const size_t tiles = (n + p->tile_rows - 1) / p->tile_rows;
+    clvi_pool_run(tiles > 1 ? pool : NULL, tiles * (tiles + 1) / 2, lower_task, p);
 }
 
 void clvi_syrk_lower(clvi_pool *pool, clvi_out c, double beta, double alpha, clvi_view a)
 {
-    product p = {c, beta, alpha, a, clvi_transposed(a), 0, 0, 0, true};
-    if (a.rows == 0)
-        return;
-    clvi_blas_prepare();
-    if (a.cols == 0) {
-        for (size_t i = 0; i < a.rows; i++)
-            for (size_t j = 0; j <= i; j++)
-                c.p[i * c.ld + j] = beta == 0 ? 0 : beta * c.p[i * c.ld + j];
-        return;
-    }
-    if (a.rows * a.rows * a.cols <= TILE_WORK) {
-        syrk_block(&p, 0, a.rows);
-        return;
-    }
-    const size_t tiles = (a.rows + EDGE - 1) / EDGE;
-    clvi_pool_run(pool, tiles * (tiles + 1) / 2, syrk_task, &p);
+    product p = {.c = c, .beta = beta, .alpha = alpha, .a = a, .b = clvi_transposed(a), .square = true};
+    lower(pool, &p);
+}
+
+void clvi_gemm_lower(clvi_pool *pool, clvi_out c, double beta, double alpha, clvi_view a, clvi_view b)
+{
+    assert(a.cols == b.rows && a.rows == b.cols);
+    product p = {.c = c, .beta = beta, .alpha = alpha, .a = a, .b = b};
+    lower(pool, &p);
 }
 
 void clvi_mirror_lower(double *a, size_t n, size_t ld)
@@ -160,39 +173,43 @@ void clvi_syrk(clvi_pool *pool, clvi_out c, double beta, double alpha, clvi_view
 
 typedef struct triangle {
     clvi_view l;
-    bool transposed;
+    bool transposed, right; /* which side of b L is on */
     clvi_out b;
-    size_t cols;
+    size_t sides, each; /* right-hand sides: columns of b, or rows; of one task */
 } triangle;
 
 static void solve_task(void *arg, size_t index, int worker)
 {
     const triangle *t = arg;
-    const size_t col = index * SOLVED;
-    (void)worker;
+    const size_t first = index * t->each, sides = clvi_min_size(t->each, t->sides - first);
+    const blasint n = as_int(t->l.rows), m = as_int(sides);
     const uint64_t start = clvi_work_start();
-    const size_t cols = clvi_min_size(SOLVED, t->cols - col);
-    cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, t->transposed ? CblasTrans : CblasNoTrans, CblasNonUnit,
-                as_int(t->l.rows), as_int(cols), 1.0, t->l.p, as_int(t->l.ld), t->b.p + col, as_int(t->b.ld));
-    clvi_work_add(CLVI_WORK_PRODUCTS, start, 0.5 * (double)t->l.rows * (double)t->l.rows * (double)cols);
+    (void)worker;
+    cblas_dtrsm(CblasRowMajor, t->right ? CblasRight : CblasLeft, CblasLower, t->transposed ? CblasTrans : CblasNoTrans,
+                CblasNonUnit, t->right ? m : n, t->right ? n : m, 1.0, t->l.p, as_int(t->l.ld),
+                t->b.p + first * (t->right ? t->b.ld : 1), as_int(t->b.ld));
+    clvi_work_add(CLVI_WORK_PRODUCTS, start, 0.5 * (double)t->l.rows * (double)t->l.rows * (double)sides);
+}
+
+static void solve(clvi_pool *pool, triangle *t)
+{
+    if (t->l.rows == 0 || t->sides == 0)
+        return;
+    clvi_blas_prepare();
+    t->each = clvi_max_size(SOLVED, clvi_min_size(SOLVED_MOST, t->sides / FEW * 2 / SOLVED * SOLVED));
+    clvi_pool_run(pool, (t->sides + t->each - 1) / t->each, solve_task, t);
 }
 
 void clvi_solve_lower(clvi_pool *pool, clvi_view l, bool transposed, clvi_out b, size_t cols)
 {
-    triangle t = {l, transposed, b, cols};
-    if (l.rows == 0 || cols == 0)
-        return;
-    clvi_blas_prepare();
-    clvi_pool_run(pool, (cols + SOLVED - 1) / SOLVED, solve_task, &t);
+    triangle t = {l, transposed, false, b, cols, 0};
+    solve(pool, &t);
 }
 
-void clvi_solve_lower_right(clvi_view l, bool transposed, clvi_out b, size_t rows)
+void clvi_solve_lower_right(clvi_pool *pool, clvi_view l, bool transposed, clvi_out b, size_t rows)
 {
-    if (l.rows == 0 || rows == 0)
-        return;
-    clvi_blas_prepare();
-    cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, transposed ? CblasTrans : CblasNoTrans, CblasNonUnit,
-                as_int(rows), as_int(l.rows), 1.0, l.p, as_int(l.ld), b.p, as_int(b.ld));
+    triangle t = {l, transposed, true, b, rows, 0};
+    solve(pool, &t);
 }
 
 double clvi_dot(clvi_view a, clvi_view b)

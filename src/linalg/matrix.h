@@ -45,6 +45,9 @@ void clvi_syrk(clvi_pool *pool, clvi_out c, double beta, double alpha, clvi_view
 /* The same, the lower triangle alone is written. */
 void clvi_syrk_lower(clvi_pool *pool, clvi_out c, double beta, double alpha, clvi_view a);
 
+/* c[a.rows, a.rows] = beta c + alpha a b where a b is known to be symmetric: the lower triangle alone is right. */
+void clvi_gemm_lower(clvi_pool *pool, clvi_out c, double beta, double alpha, clvi_view a, clvi_view b);
+
 /* Copy the strict lower triangle of a[n, n] onto the upper one. */
 void clvi_mirror_lower(double *a, size_t n, size_t ld);
 
@@ -52,7 +55,7 @@ void clvi_mirror_lower(double *a, size_t n, size_t ld);
 void clvi_solve_lower(clvi_pool *pool, clvi_view l, bool transposed, clvi_out b, size_t cols);
 
 /* b[rows, n] = b L^-1, or b L^-T when transposed. */
-void clvi_solve_lower_right(clvi_view l, bool transposed, clvi_out b, size_t rows);
+void clvi_solve_lower_right(clvi_pool *pool, clvi_view l, bool transposed, clvi_out b, size_t rows);
 
 /* sum_ij a_ij b_ij over [rows, cols]. */
 double clvi_dot(clvi_view a, clvi_view b);

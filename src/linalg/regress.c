@@ -7,32 +7,13 @@
 #include "linalg/factor.h"
 #include "linalg/matrix.h"
 
-/* Rows of x solved by one task. */
-#define ROWS ((size_t)64)
-
-typedef struct rows_job {
-    clvi_view l;
-    double *x;
-    size_t m;
-} rows_job;
-
-static void solve_rows(void *arg, size_t index, int worker)
-{
-    const rows_job *job = arg;
-    const size_t n = job->l.rows, row = index * ROWS, rows = job->m - row < ROWS ? job->m - row : ROWS;
-    const clvi_out x = {job->x + row * n, n};
-    (void)worker;
-    clvi_solve_lower_right(job->l, true, x, rows);
-    clvi_solve_lower_right(job->l, false, x, rows);
-}
-
 clv_status clvi_solve_spd(clvi_pool *pool, double *a, size_t n, double *x, size_t m, clv_error *err)
 {
     if (!clvi_all_finite(x, m, n, n))
         return FAIL(err, CLV_ERR_NUMERIC, "right-hand side of %zu x %zu holds a NaN or an infinity", m, n);
-    TRY(clvi_cholesky(a, n, n, err));
-    rows_job job = {clvi_view_of(a, n, n, n), x, m};
-    clvi_pool_run(pool, (m + ROWS - 1) / ROWS, solve_rows, &job);
+    TRY(clvi_cholesky_shared(pool, a, n, n, err));
+    clvi_solve_lower_right(pool, clvi_view_of(a, n, n, n), true, (clvi_out){x, n}, m);
+    clvi_solve_lower_right(pool, clvi_view_of(a, n, n, n), false, (clvi_out){x, n}, m);
     return CLV_OK;
 }
 

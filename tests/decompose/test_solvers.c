@@ -289,7 +289,8 @@ static void the_forms_gradients_are_those_of_differences(void **state)
     check_gradient(v, dw.d, structure.params);
     clvi_varpro_free(v);
 
-    assert_int_equal(clvi_cp_create(&cp, &g, g.s, g.h, 4, NULL), CLV_OK);
+    assert_int_equal(clvi_cp_create(&cp, &g, g.s, g.h, NULL), CLV_OK);
+    assert_int_equal(clvi_cp_resize(&cp, 4, NULL), CLV_OK);
     structure = clvi_cp_structure(&cp);
     assert_int_equal(structure.params, 4 * (5 + 6));
     for (size_t i = 0; i < structure.params; i++)
@@ -318,16 +319,17 @@ static void the_bottlenecks_curvature_helps(void **state)
         clvi_lbfgs_result plain;
         int iterations = 0;
         assert_int_equal(clvi_group_create(&g, &l.conv, 0, l.cov, opts.ridge, NULL, NULL), CLV_OK);
-        assert_int_equal(clvi_cp_create(&cp, &g, g.s, g.h, 12, NULL), CLV_OK);
+        assert_int_equal(clvi_cp_create(&cp, &g, g.s, g.h, NULL), CLV_OK);
+        assert_int_equal(clvi_cp_resize(&cp, 12, NULL), CLV_OK);
         const clvi_structure structure = clvi_cp_structure(&cp);
         double *theta = make(structure.params), *grad = make(structure.params), *pt = make(12 * g.n);
         assert_int_equal(clvi_varpro_create(&v, &structure, 12, g.q, g.n, g.total, NULL, NULL), CLV_OK);
         opts.max_iterations = 0;
-        assert_int_equal(clvi_cp_solve(&cp, g.total, &opts, theta, pt, &iterations, NULL, NULL), CLV_OK);
+        assert_int_equal(clvi_cp_solve(&cp, 12, g.total, &opts, theta, pt, &iterations, NULL, NULL), CLV_OK);
         opts.max_iterations = 20;
         const clvi_lbfgs_opts solver = clvi_varpro_opts(&opts);
         assert_int_equal(clvi_varpro_minimise(v, theta, &solver, &plain, NULL, NULL), CLV_OK);
-        assert_int_equal(clvi_cp_solve(&cp, g.total, &opts, theta, pt, &iterations, NULL, NULL), CLV_OK);
+        assert_int_equal(clvi_cp_solve(&cp, 12, g.total, &opts, theta, pt, &iterations, NULL, NULL), CLV_OK);
         assert_int_equal(iterations, 20);
         if (!(clvi_varpro_evaluate(v, theta, grad) < plain.f))
             fail_msg("seed %d: %.6f, plain %.6f", (int)seed, clvi_varpro_evaluate(v, theta, grad), plain.f);

@@ -217,7 +217,7 @@ static void cholesky_and_its_solves(void **state)
                         THRESHOLD * norm(l, n * n) * norm(b, n * n) * (double)n * DBL_EPSILON);
             multiply(back, x, false, l, form, n, n, n);
             memcpy(b, back, n * n * sizeof *b);
-            clvi_solve_lower_right(clvi_view_of(l, n, n, n), form, (clvi_out){b, n}, n);
+            clvi_solve_lower_right(NULL, clvi_view_of(l, n, n, n), form, (clvi_out){b, n}, n);
             multiply(y, b, false, l, form, n, n, n);
             assert_true(distance(y, back, n * n) <=
                         THRESHOLD * norm(l, n * n) * norm(b, n * n) * (double)n * DBL_EPSILON);
