@@ -8,10 +8,12 @@
 #include "search/cost.h"
 
 /* Shares of the original MACs at which a form is tried. */
-static const double shares[] = {0.06, 0.09, 0.13, 0.18, 0.24, 0.31, 0.4, 0.55, 0.65, 0.8};
-#define SHARES          (sizeof shares / sizeof *shares)
+static const double usual_shares[] = {0.06, 0.09, 0.13, 0.18, 0.24, 0.31, 0.4, 0.55, 0.65, 0.8};
+static const double few_shares[] = {0.09, 0.18, 0.4};
+#define SHARES          (sizeof usual_shares / sizeof *usual_shares)
+#define FEW_SHARES      (sizeof few_shares / sizeof *few_shares)
 #define LARGE           1024 /* inputs of a group, taps counted: all threads work at one curve */
-#define HUGE            2048 /* a fit costs the cube of this: curves of half as many points and iterations, of fewer forms */
+#define HUGE            2048 /* a fit costs the cube of this: curves of few points, half the iterations and fewer forms */
 #define HUGE_ITERATIONS 12
 
 clvi_fit_opts clvi_candidate_fit_opts(const clvi_candidate *candidate, const clvi_fit_opts *base)
@@ -72,8 +74,9 @@ static size_t list_sizes(double *sizes, const clvi_form *form, const clvi_conv *
     const int64_t most = conv->o * conv->c; /* no form gets that far; a bound all the same */
     int64_t last = 0;
     size_t n = 0;
-    const size_t every = is_huge(conv) ? 2 : 1;
-    for (size_t i = every - 1; i + every <= SHARES; i += every) {
+    const double *const shares = is_huge(conv) ? few_shares : usual_shares;
+    const size_t tried = is_huge(conv) ? FEW_SHARES : SHARES;
+    for (size_t i = 0; i < tried; i++) {
         int64_t size = last;
         for (int64_t next = last + step; next <= most; next += step) {
             const int64_t macs = macs_at(form, conv, (double)next, &opts->fit);

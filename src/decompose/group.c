@@ -151,7 +151,7 @@ clv_status clvi_group_target(const clvi_group *g, double *out, clv_error *err)
     return st;
 }
 
-/* tr(W^ (S W^T - 2 H^T)) tile by tile, on the stacks of the threads. */
+/* tr(W^ (S W^T - 2 H^T)) tile by tile, on the stacks of the threads; S from its diagonal down, since it is symmetric. */
 #define TILE_ROWS ((size_t)128)
 #define TILE_COLS ((size_t)192)
 #define STRIPS    ((size_t)16) /* of TILE_ROWS outputs, one task each */
@@ -172,8 +172,12 @@ static void add_strip(void *arg, size_t index, int worker)
     (void)worker;
     for (size_t j0 = 0; j0 < q; j0 += TILE_COLS) {
         const size_t cols = clvi_min_size(TILE_COLS, q - j0);
-        clvi_gemm(NULL, (clvi_out){tile, TILE_COLS}, 0, 1, clvi_view_of(job->what + i0 * q, rows, q, q),
-                  clvi_view_of(cov->s + j0, q, cols, q));
+        const size_t below = q - j0 - cols;
+        const double *const what = job->what + i0 * q + j0, *const s = cov->s + j0 * q + j0;
+        clvi_gemm(NULL, (clvi_out){tile, TILE_COLS}, 0, 2, clvi_view_of(what + cols, rows, below, q),
+                  clvi_view_of(s + cols * q, below, cols, q));
+        clvi_gemm(NULL, (clvi_out){tile, TILE_COLS}, 1, 1, clvi_view_of(what, rows, cols, q),
+                  clvi_view_of(s, cols, cols, q));
         for (size_t i = 0; i < rows; i++)
             for (size_t j = 0; j < cols; j++) {
                 const size_t at = (i0 + i) * q + j0 + j;

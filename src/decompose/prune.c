@@ -210,14 +210,16 @@ static double least_objective(const elimination *e)
     return e->data ? g->total - clvi_dot(w, clvi_view_of(g->h, g->n, g->q, g->q)) : 0;
 }
 
-clv_status clvi_prune_order(const clvi_group *g, bool data, size_t keep, size_t *removed, double *objective,
-                            clv_error *err)
+/* clvi_prune_order; *done: the removals made, all of them unless it fails. */
+static clv_status eliminate(const clvi_group *g, bool data, size_t keep, size_t *removed, double *objective,
+                            size_t *done, clv_error *err)
 {
     elimination e;
     clv_status st = CLV_OK;
+    *done = 0;
     TRY(elimination_create(&e, g, data, err));
     double now = least_objective(&e);
-    for (size_t step = 0; e.n > keep; step++) {
+    for (; e.n > keep; ++*done) {
         clvi_pool_run(g->pool, e.n, price_slot, &e);
         const size_t slot = cheapest(&e);
         if (slot == e.n) {
@@ -226,12 +228,19 @@ clv_status clvi_prune_order(const clvi_group *g, bool data, size_t keep, size_t 
             break;
         }
         now += e.loss[slot];
-        removed[step] = e.channel[slot];
-        objective[step] = now;
+        removed[*done] = e.channel[slot];
+        objective[*done] = now;
         take_out(&e, slot);
     }
     elimination_free(&e);
     return st;
+}
+
+clv_status clvi_prune_order(const clvi_group *g, bool data, size_t keep, size_t *removed, double *objective,
+                            clv_error *err)
+{
+    size_t done;
+    return eliminate(g, data, keep, removed, objective, &done, err);
 }
 
 static const char *refuses(const clvi_conv *v)
@@ -353,6 +362,100 @@ out:
     return st;
 }
 
+/* One group and the whole order in which its channels go: removed[n], less than all where the last could not be told
+ * apart. */
+typedef struct ordered {
+    clvi_group group;
+    size_t *removed;
+    size_t n;
+} ordered;
+
+/* What a curve's fits share. */
+typedef struct orders {
+    size_t n;
+    ordered group[];
+} orders;
+
+static void orders_free(void *kept)
+{
+    orders *all = kept;
+    for (size_t i = 0; i < all->n; i++) {
+        clvi_group_free(&all->group[i].group);
+        clvi_free(all->group[i].removed);
+    }
+    clvi_free(all);
+}
+
+static clv_status make_order(ordered *o, const clvi_conv *conv, size_t group, const clvi_covariance *cov,
+                             const clvi_fit_opts *opts, clvi_pool *pool, clv_error *err)
+{
+    TRY(clvi_group_create(&o->group, conv, group, cov ? &cov[group] : NULL, opts->ridge, pool, err));
+    const size_t c = o->group.c;
+    double *objective = clvi_alloc_array(c, sizeof *objective);
+    o->removed = clvi_alloc_array(c, sizeof *o->removed);
+    const clv_status st = objective && o->removed
+                              ? eliminate(&o->group, opts->method != CLVI_METHOD_SVD, 0, o->removed, objective, &o->n, err)
+                              : FAIL(err, CLV_ERR_NOMEM, "choice among %zu channels", c);
+    clvi_free(objective);
+    return st == CLV_ERR_NUMERIC && o->n > 0 ? CLV_OK : st;
+}
+
+/* Orders of all groups for a memo, made when they are first asked for. */
+static clv_status open_orders(orders **out, clvi_memo *memo, const clvi_conv *conv, const clvi_covariance *cov,
+                              const clvi_fit_opts *opts, clvi_pool *pool, clv_error *err)
+{
+    const size_t groups = (size_t)conv->groups;
+    *out = memo->kept;
+    if (*out)
+        return CLV_OK;
+    orders *all = clvi_calloc(1, sizeof *all + groups * sizeof *all->group);
+    if (!all)
+        return FAIL(err, CLV_ERR_NOMEM, "orders of the channels of %zu groups", groups);
+    *memo = (clvi_memo){all, orders_free};
+    *out = all;
+    clv_status st = CLV_OK;
+    for (; all->n < groups && st == CLV_OK; all->n++)
+        st = make_order(&all->group[all->n], conv, all->n, cov, opts, pool, err);
+    return st;
+}
+
+/* list[keep]: what an order leaves, ascending. */
+static clv_status read_order(int32_t *list, const ordered *o, size_t keep, clv_error *err)
+{
+    const size_t c = o->group.c, gone = c - keep;
+    if (gone > o->n)
+        return FAIL(err, CLV_ERR_NUMERIC,
+                    "of %zu channels %zu can be taken out, not %zu: their moments are too close to singular", c, o->n,
+                    gone);
+    bool *out = clvi_calloc(c, sizeof *out);
+    if (!out)
+        return FAIL(err, CLV_ERR_NOMEM, "choice among %zu channels", c);
+    for (size_t i = 0; i < gone; i++)
+        out[o->removed[i]] = true;
+    for (size_t i = 0, n = 0; i < c; i++)
+        if (!out[i])
+            list[n++] = (int32_t)i;
+    clvi_free(out);
+    return CLV_OK;
+}
+
+/* list[keep] and w[n, keep K] of one group by itself; from[c] is scratch. */
+static clv_status fit_group(int32_t *list, float *w, int32_t *from, const clvi_conv *conv, size_t group,
+                            const clvi_covariance *cov, size_t keep, const clvi_fit_opts *opts, clvi_pool *pool,
+                            clv_error *err)
+{
+    const bool data = opts->method != CLVI_METHOD_SVD;
+    clvi_group g;
+    size_t channels;
+    TRY(clvi_group_create(&g, conv, group, cov ? &cov[group] : NULL, opts->ridge, pool, err));
+    begin_at(from, &channels, conv, data ? opts->start : NULL, group, keep);
+    clv_status st = choose(list, &g, data, from, channels, keep, err);
+    if (st == CLV_OK)
+        st = regress(w, &g, data, list, keep, err);
+    clvi_group_free(&g);
+    return st;
+}
+
 static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covariance *cov, const clvi_fit_opts *opts,
                       clvi_arena *arena, clv_context *context, clv_error *err)
 {
@@ -367,23 +470,25 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
     if (data && !cov)
         return FAIL(err, CLV_ERR_ARG, "method %s needs statistics", clvi_method_name(opts->method));
     const size_t keep = (size_t)(all / conv->groups), row = keep * (size_t)(conv->kh * conv->kw);
+    clvi_pool *const pool = context ? context->pool : NULL;
     float *w = clvi_arena_calloc(arena, (size_t)conv->o, row * sizeof *w);
     int32_t *list = clvi_arena_calloc(arena, (size_t)all, sizeof *list);
     int32_t *from = clvi_arena_calloc(arena, c, sizeof *from);
+    orders *known = NULL;
     if (!w || !list || !from)
         return FAIL(err, CLV_ERR_NOMEM, "weights of %lld kept channels", (long long)all);
+    if (opts->memo)
+        TRY(open_orders(&known, opts->memo, conv, cov, opts, pool, err));
     for (size_t g = 0; g < (size_t)conv->groups; g++) {
-        clvi_group group;
-        TRY(clvi_group_create(&group, conv, g, cov ? &cov[g] : NULL, opts->ridge, context ? context->pool : NULL, err));
-        size_t channels;
-        begin_at(from, &channels, conv, data ? opts->start : NULL, g, keep);
-        clv_status st = choose(list + g * keep, &group, data, from, channels, keep, err);
-        if (st == CLV_OK)
-            st = regress(w + g * n * row, &group, data, list + g * keep, keep, err);
-        clvi_group_free(&group);
-        TRY(st);
+        int32_t *const own = list + g * keep;
+        if (known) {
+            TRY(read_order(own, &known->group[g], keep, err));
+            TRY(regress(w + g * n * row, &known->group[g].group, data, own, keep, err));
+        } else {
+            TRY(fit_group(own, w + g * n * row, from, conv, g, cov, keep, opts, pool, err));
+        }
         for (size_t i = 0; i < keep; i++)
-            list[g * keep + i] += (int32_t)(g * c);
+            own[i] += (int32_t)(g * c);
     }
     out->chain.n = 1;
     out->chain.link[0] = *conv;
