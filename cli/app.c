@@ -42,15 +42,30 @@ static void print_duration(double seconds)
         (void)fprintf(stderr, "%ld:%02ld", s / 60, s % 60);
 }
 
+/* When the stage began: now, where it is not one of those that are open. Those within it have ended. */
+static double enter_stage(app *a, const char *stage, double now)
+{
+    const size_t size = sizeof a->stage[0].name, most = sizeof a->stage / sizeof *a->stage;
+    for (size_t i = 0; i < a->stages; i++)
+        if (strncmp(a->stage[i].name, stage, size - 1) == 0) {
+            a->stages = i + 1;
+            return a->stage[i].started;
+        }
+    if (a->stages == 0)
+        a->printed = now;
+    const size_t at = a->stages < most ? a->stages++ : most - 1;
+    (void)snprintf(a->stage[at].name, size, "%s", stage);
+    a->stage[at].started = now;
+    return now;
+}
+
 static void on_progress(void *user, const char *stage, int64_t done, int64_t total)
 {
     app *a = user;
-    const double now = app_now();
-    if (strncmp(a->stage, stage, sizeof a->stage - 1) != 0) {
-        (void)snprintf(a->stage, sizeof a->stage, "%s", stage);
-        a->started = a->printed = now;
-    }
+    const double now = app_now(), started = enter_stage(a, stage, now);
     const bool end = total > 0 && done >= total;
+    if (end)
+        a->stages--;
     if (a->quiet || !a->leads || (!a->tty && now - a->printed < PLAIN_INTERVAL))
         return;
     close_line(a);
@@ -61,10 +76,10 @@ static void on_progress(void *user, const char *stage, int64_t done, int64_t tot
     if (total > 0)
         (void)fprintf(stderr, " of %" PRId64 " (%d %%)", total, (int)(100.0 * (double)done / (double)total));
     (void)fputs(", ", stderr);
-    print_duration(now - a->started);
+    print_duration(now - started);
     if (total > 0 && done > 0 && !end) {
         (void)fputs(" gone, about ", stderr);
-        print_duration((now - a->started) * (double)(total - done) / (double)done);
+        print_duration((now - started) * (double)(total - done) / (double)done);
         (void)fputs(" to go", stderr);
     } else {
         (void)fputs(" gone", stderr);

@@ -29,8 +29,13 @@ typedef struct app {
 
     /* the progress line */
     bool tty, line_open;
-    char stage[64];
-    double started, printed; /* seconds */
+    /* open stages, each within the one before: a layer's images within all layers */
+    struct {
+        char name[64];
+        double started;
+    } stage[4];
+    size_t stages;
+    double printed;
 } app;
 
 /* The options that fill an app; for the end of a verb's table. */
