@@ -14,7 +14,7 @@ static const double few_shares[] = {0.09, 0.18, 0.4};
 #define FEW_SHARES      (sizeof few_shares / sizeof *few_shares)
 #define LARGE           1024 /* inputs of a group, taps counted: all threads work at one curve */
 #define HUGE            2048 /* a fit costs the cube of this: curves of few points, half the iterations and fewer forms */
-#define HUGE_ITERATIONS 12
+#define HUGE_ITERATIONS 8
 
 clvi_fit_opts clvi_candidate_fit_opts(const clvi_candidate *candidate, const clvi_fit_opts *base)
 {

@@ -90,8 +90,8 @@ static clv_status analyse(principal **out, const clvi_conv *conv, const clvi_cov
         return FAIL(err, CLV_ERR_NOMEM, "channel decomposition");
     p->u = clvi_alloc_array(groups * n, n * sizeof *p->u);
     p->target = clvi_alloc_array(groups * n, q * sizeof *p->target);
-    clv_status st = p->u && p->target ? CLV_OK
-                                      : FAIL(err, CLV_ERR_NOMEM, "channel decomposition of %zu x %zu weights", n, q);
+    clv_status st =
+        p->u && p->target ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "channel decomposition of %zu x %zu weights", n, q);
     for (size_t i = 0; i < groups && st == CLV_OK; i++) {
         clvi_group g;
         st = clvi_group_create(&g, conv, i, cov ? &cov[i] : NULL, opts->ridge, pool, err);
@@ -147,7 +147,8 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
     TRY(analyse(&p, conv, cov, opts, pool, err));
     clv_status st = CLV_OK;
     for (size_t g = 0; st == CLV_OK && g < (size_t)conv->groups; g++)
-        st = cut(kernels + g * r * q, pointwise + g * n * r, p->u + g * n * n, p->target + g * n * q, n, q, r, pool, err);
+        st = cut(kernels + g * r * q, pointwise + g * n * r, p->u + g * n * n, p->target + g * n * q, n, q, r, pool,
+                 err);
     if (!opts->memo)
         principal_free(p);
     TRY(st);

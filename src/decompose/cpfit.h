@@ -12,9 +12,9 @@
  * averaged over taps and over channels. B_r = q_r (x) d_r keeps its form there: q~ = Lc^T q, d~ = Lk^T d. */
 typedef struct clvi_cp {
     size_t n, c, k, q, r;
-    double *lc, *lk; /* [c, c], [k, k] */
-    double *sht;     /* [q, q + n]: [S | H^T] in the space */
-    double *bt;      /* [r, q] scratch: the rows q_r (x) d_r */
+    double *lc, *lk;  /* [c, c], [k, k] */
+    double *sht;      /* [q, q + n]: [S | H^T] in the space */
+    double *bt;       /* [r, q] scratch: the rows q_r (x) d_r */
     double *residual; /* [n, q] scratch where r > n */
     double *spectrum; /* [terms, c + k] rank-one terms of H in the space, most energy first; NULL: not made yet */
     size_t terms;
@@ -23,10 +23,12 @@ typedef struct clvi_cp {
 
 /* Metric cov[q, q] and target moments h[n, q], of g's sizes (not viewed later). Gives *out (clvi_cp_free). */
 clv_status clvi_cp_create(clvi_cp *out, const clvi_group *g, const double *cov, const double *h, clv_error *err);
-clv_status clvi_cp_resize(clvi_cp *cp, size_t r, clv_error *err); /* r terms from now on; the solvers do it themselves */
-void clvi_cp_free(clvi_cp *cp);                                   /* and resets to empty */
+clv_status clvi_cp_resize(clvi_cp *cp, size_t r,
+                          clv_error *err); /* r terms from now on; the solvers do it themselves */
+void clvi_cp_free(clvi_cp *cp);            /* and resets to empty */
 
-/* theta[r, c + k]: row r is q_r then d_r, in the space, of the size it has now. Views cp; one evaluation at a time (bt is scratch). */
+/* theta[r, c + k]: row r is q_r then d_r, in the space, of the size it has now. Views cp; one evaluation at a time (bt
+ * is scratch). */
 clvi_structure clvi_cp_structure(const clvi_cp *cp);
 
 /* r terms, from the spectrum. theta[r, c + k] and pt[r, n] are written. total: as in clvi_varpro_create. *iterations

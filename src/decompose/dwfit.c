@@ -97,7 +97,7 @@ clv_status clvi_dw_space_create(clvi_dw_space *out, const clvi_group *g, clv_err
             goto out;
         const clvi_view lower = clvi_view_of(l, k, k, k);
         clvi_solve_lower(NULL, lower, false, (clvi_out){out->sht + i * k * width, width},
-                         width);                                                     /* rows of S and H^T */
+                         width);                                                           /* rows of S and H^T */
         clvi_solve_lower_right(NULL, lower, true, (clvi_out){out->sht + i * k, width}, q); /* columns of S */
     }
     return CLV_OK;

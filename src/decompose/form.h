@@ -65,8 +65,8 @@ typedef struct clvi_fit_opts {
      * exact loss of each removal. The regularised objective never rises above the start's (that of what is left of it).
      * CLV_ERR_ARG: of another form or convolution, or smaller. A form or method whose solution is closed ignores it. */
     const clvi_chain *start;
-    /* What fits of one form, convolution, statistics, method and ridge have in common, kept from one to the next (borrowed;
-     * NULL: nothing is kept). A form that has no use for it leaves it alone. */
+    /* What fits of one form, convolution, statistics, method and ridge have in common, kept from one to the next
+     * (borrowed; NULL: nothing is kept). A form that has no use for it leaves it alone. */
     struct clvi_memo *memo;
     double tolerance; /* L-BFGS stops when five iterations together lower the error by less than this share, 1e-6 */
 } clvi_fit_opts;

@@ -151,7 +151,8 @@ clv_status clvi_group_target(const clvi_group *g, double *out, clv_error *err)
     return st;
 }
 
-/* tr(W^ (S W^T - 2 H^T)) tile by tile, on the stacks of the threads; S from its diagonal down, since it is symmetric. */
+/* tr(W^ (S W^T - 2 H^T)) tile by tile, on the stacks of the threads; S from its diagonal down, since it is symmetric.
+ */
 #define TILE_ROWS ((size_t)128)
 #define TILE_COLS ((size_t)192)
 #define STRIPS    ((size_t)16) /* of TILE_ROWS outputs, one task each */

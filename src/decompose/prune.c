@@ -30,11 +30,12 @@ typedef struct elimination {
     double *p; /* [q, PENDING K] P, the first n_p columns */
     size_t n_p;
     double *diagonal; /* [c, K, K] blocks of A on its diagonal */
-    double *w;        /* [n, q] the regression */
+    double *w;        /* [q, n] the regression, transposed */
     double *loss;     /* [c] of removing each slot; NaN: its block is not positive definite */
-    double *block;    /* [c, K, K] Cholesky factor of each slot's block of A */
-    double *scaled;   /* [c, n, K] W_B L^-T */
-    double *z;        /* [q, K] A_:B L^-T */
+    double *z;        /* [q, K] A_:B L^-T of the slot B that went last, with A_BB = L L^T */
+    double *scaled;   /* [K, n] its L^-1 W_B^T, then L[K, K] */
+    bool behind;      /* diagonal and w do not know yet that it went */
+    double *scratch;  /* [threads] of the same */
 } elimination;
 
 static void elimination_free(elimination *e)
@@ -45,10 +46,33 @@ static void elimination_free(elimination *e)
     clvi_free(e->diagonal);
     clvi_free(e->w);
     clvi_free(e->loss);
-    clvi_free(e->block);
-    clvi_free(e->scaled);
     clvi_free(e->z);
+    clvi_free(e->scaled);
+    clvi_free(e->scratch);
     *e = (elimination){0};
+}
+
+/* A = S^-1 and W = H A. */
+static clv_status invert(elimination *e, clv_error *err)
+{
+    const clvi_group *g = e->g;
+    const size_t q = g->q, c = g->c, k = g->k;
+    double *s = clvi_alloc_array(q, q * sizeof *s);
+    if (!s)
+        return FAIL(err, CLV_ERR_NOMEM, "elimination of %zu channels", c);
+    memcpy(s, g->s, q * q * sizeof *s);
+    for (size_t j = 0; j < q; j++)
+        e->a[j * q + j] = 1;
+    const clv_status st = clvi_solve_spd(g->pool, s, q, e->a, q, err);
+    clvi_free(s);
+    TRY(st);
+    clvi_mirror_lower(e->a, q, q);
+    clvi_gemm(g->pool, (clvi_out){e->w, g->n}, 0, 1, clvi_view_of(e->a, q, q, q),
+              clvi_transposed(clvi_view_of(g->h, g->n, q, q)));
+    for (size_t i = 0; i < c; i++)
+        for (size_t r = 0; r < k; r++)
+            memcpy(e->diagonal + (i * k + r) * k, e->a + (i * k + r) * q + i * k, k * sizeof *e->diagonal);
+    return CLV_OK;
 }
 
 static clv_status elimination_create(elimination *e, const clvi_group *g, bool data, clv_error *err)
@@ -57,66 +81,66 @@ static clv_status elimination_create(elimination *e, const clvi_group *g, bool d
     clv_status st = CLV_OK;
     *e = (elimination){.g = g, .data = data, .n = c};
     e->channel = clvi_alloc_array(c, sizeof *e->channel);
-    e->w = clvi_alloc_array(g->n, q * sizeof *e->w);
+    e->w = clvi_alloc_array(q, g->n * sizeof *e->w);
     e->loss = clvi_alloc_array(c, sizeof *e->loss);
-    e->block = clvi_alloc_array(c, k * k * sizeof *e->block);
-    e->scaled = clvi_alloc_array(c, g->n * k * sizeof *e->scaled);
-    e->z = clvi_alloc_array(q, k * sizeof *e->z);
-    double *s = data ? clvi_alloc_array(q, q * sizeof *s) : NULL;
     if (data) {
         e->a = clvi_calloc(q, q * sizeof *e->a);
         e->p = clvi_alloc_array(q, PENDING * k * sizeof *e->p);
         e->diagonal = clvi_alloc_array(c, k * k * sizeof *e->diagonal);
+        e->z = clvi_alloc_array(q, k * sizeof *e->z);
+        e->scaled = clvi_alloc_array(g->n + k, k * sizeof *e->scaled);
+        e->scratch = clvi_alloc_array((size_t)clvi_pool_threads(g->pool) * (g->n + k), k * sizeof *e->scratch);
     }
-    if (!e->channel || !e->w || !e->loss || !e->block || !e->scaled || !e->z ||
-        (data && (!e->a || !e->p || !e->diagonal || !s))) {
+    if (!e->channel || !e->w || !e->loss ||
+        (data && (!e->a || !e->p || !e->diagonal || !e->z || !e->scaled || !e->scratch)))
         st = FAIL(err, CLV_ERR_NOMEM, "elimination of %zu channels", c);
-        goto out;
-    }
-    for (size_t i = 0; i < c; i++)
+    for (size_t i = 0; i < c && st == CLV_OK; i++)
         e->channel[i] = i;
-    if (!data) {
-        memcpy(e->w, g->w, g->n * q * sizeof *e->w);
-        goto out;
-    }
-    memcpy(s, g->s, q * q * sizeof *s);
-    for (size_t j = 0; j < q; j++)
-        e->a[j * q + j] = 1;
-    if ((st = clvi_solve_spd(g->pool, s, q, e->a, q, err)) != CLV_OK)
-        goto out;
-    clvi_mirror_lower(e->a, q, q);
-    clvi_gemm(g->pool, (clvi_out){e->w, q}, 0, 1, clvi_view_of(g->h, g->n, q, q), clvi_view_of(e->a, q, q, q));
-    for (size_t i = 0; i < c; i++)
-        for (size_t r = 0; r < k; r++)
-            memcpy(e->diagonal + (i * k + r) * k, e->a + (i * k + r) * q + i * k, k * sizeof *e->diagonal);
-out:
-    clvi_free(s);
+    if (st == CLV_OK && data)
+        st = invert(e, err);
+    for (size_t j = 0; j < q && st == CLV_OK && !data; j++)
+        for (size_t i = 0; i < g->n; i++)
+            e->w[j * g->n + i] = g->w[i * q + j];
     if (st != CLV_OK)
         elimination_free(e);
     return st;
 }
 
-/* loss = |W_B L^-T|^2 with A_BB = L L^T; `scaled` keeps the product. */
+static double energy(const double *v, size_t n)
+{
+    return clvi_dot(clvi_view_of(v, 1, n, n), clvi_view_of(v, 1, n, n));
+}
+
+/* to = L^-1 W_B^T [K, n] and L [K, K], where A_BB = L L^T; false: that is not positive definite. */
+static bool scale_slot(double *to, const elimination *e, size_t slot)
+{
+    const size_t k = e->g->k, n = e->g->n;
+    double *const l = to + k * n;
+    memcpy(l, e->diagonal + slot * k * k, k * k * sizeof *l);
+    if (clvi_cholesky(l, k, k, NULL) != CLV_OK)
+        return false;
+    memcpy(to, e->w + slot * k * n, k * n * sizeof *to);
+    clvi_solve_lower(NULL, clvi_view_of(l, k, k, k), false, (clvi_out){to, n}, n);
+    return true;
+}
+
+/* The slot's part of A and W without what the slot that went last explained, then loss = |L^-1 W_B^T|^2. */
 static void price_slot(void *arg, size_t i, int worker)
 {
     const elimination *e = arg;
-    const clvi_group *g = e->g;
-    const size_t k = g->k, q = g->q;
-    double *scaled = e->scaled + i * g->n * k, *l = e->block + i * k * k, sum = 0;
-    (void)worker;
-    for (size_t r = 0; r < g->n; r++)
-        memcpy(scaled + r * k, e->w + r * q + i * k, k * sizeof *scaled);
-    if (e->data) {
-        memcpy(l, e->diagonal + i * k * k, k * k * sizeof *l);
-        if (clvi_cholesky(l, k, k, NULL) != CLV_OK) {
-            e->loss[i] = (double)NAN;
-            return;
-        }
-        clvi_solve_lower_right(NULL, clvi_view_of(l, k, k, k), true, (clvi_out){scaled, k}, g->n);
+    const size_t k = e->g->k, n = e->g->n;
+    double *w = e->w + i * k * n, *const scratch = e->scratch + (size_t)worker * k * (n + k);
+    if (!e->data) {
+        e->loss[i] = energy(w, k * n);
+        return;
     }
-    for (size_t j = 0; j < g->n * k; j++)
-        sum += scaled[j] * scaled[j];
-    e->loss[i] = sum;
+    if (e->behind) {
+        double *d = e->diagonal + i * k * k;
+        const clvi_view z = clvi_view_of(e->z + i * k * k, k, k, k);
+        clvi_gemm(NULL, (clvi_out){w, n}, 1, -1, z, clvi_view_of(e->scaled, k, n, n));
+        clvi_gemm(NULL, (clvi_out){d, k}, 1, -1, z, clvi_transposed(z));
+    }
+    e->loss[i] = scale_slot(scratch, e, i) ? energy(scratch, k * n) : (double)NAN;
 }
 
 /* The slot of least loss, of equals the one with the lowest channel; n: none is a number. */
@@ -145,7 +169,7 @@ static void columns_of(elimination *e, size_t slot)
                   clvi_transposed(clvi_view_of(e->p + at * stride, k, e->n_p, stride)));
 }
 
-/* The last slot takes the place of `slot`, where a and P are concerned. */
+/* The last slot takes the place of `slot` in A and what belongs to it. */
 static void move_last(elimination *e, size_t slot)
 {
     const size_t k = e->g->k, q = e->g->q, last = (e->n - 1) * k, at = slot * k, stride = PENDING * k;
@@ -160,43 +184,27 @@ static void move_last(elimination *e, size_t slot)
             e->a[j * q + at + r] = e->a[(last + r) * q + j];
     memcpy(e->p + at * stride, e->p + last * stride, k * stride * sizeof *e->p);
     memcpy(e->diagonal + at * k, e->diagonal + last * k, k * k * sizeof *e->diagonal);
+    memcpy(e->z + at * k, e->z + last * k, k * k * sizeof *e->z);
 }
 
-/* A less z z^T, for now on its diagonal and in P. */
-static void subtract(elimination *e)
-{
-    const size_t k = e->g->k, stride = PENDING * k;
-    for (size_t i = 0; i < e->n; i++) {
-        const double *z = e->z + i * k * k;
-        double *d = e->diagonal + i * k * k;
-        for (size_t r = 0; r < k; r++)
-            for (size_t s = 0; s < k; s++)
-                for (size_t x = 0; x < k; x++)
-                    d[r * k + s] -= z[r * k + x] * z[s * k + x];
-    }
-    for (size_t j = 0; j < e->n * k; j++)
-        memcpy(e->p + j * stride + e->n_p, e->z + j * k, k * sizeof *e->p);
-    e->n_p += k;
-}
-
-/* Subtract what the slot explains, then let the last slot take its place. */
+/* Find what the slot explains, then let the last slot take its place. The slot's block is positive definite. */
 static void take_out(elimination *e, size_t slot)
 {
     const clvi_group *g = e->g;
-    const size_t k = g->k, q = g->q, left = e->n * k, last = (e->n - 1) * k, at = slot * k;
+    const size_t k = g->k, q = g->q, left = e->n * k, last = (e->n - 1) * k, at = slot * k, stride = PENDING * k;
     if (e->data) {
-        const clvi_view l = clvi_view_of(e->block + slot * k * k, k, k, k), z = clvi_view_of(e->z, left, k, k);
+        (void)scale_slot(e->scaled, e, slot);
         columns_of(e, slot);
-        clvi_solve_lower_right(g->pool, l, true, (clvi_out){e->z, k}, left);
-        clvi_gemm(g->pool, (clvi_out){e->w, q}, 1, -1, clvi_view_of(e->scaled + slot * g->n * k, g->n, k, k),
-                  clvi_transposed(z));
-        subtract(e);
+        clvi_solve_lower_right(g->pool, clvi_view_of(e->scaled + k * g->n, k, k, k), true, (clvi_out){e->z, k}, left);
+        for (size_t j = 0; j < left; j++)
+            memcpy(e->p + j * stride + e->n_p, e->z + j * k, k * sizeof *e->p);
+        e->n_p += k;
+        e->behind = true;
         move_last(e, slot);
     }
-    for (size_t r = 0; r < g->n; r++)
-        memmove(e->w + r * q + at, e->w + r * q + last, k * sizeof *e->w);
+    memmove(e->w + at * g->n, e->w + last * g->n, k * g->n * sizeof *e->w);
     e->channel[slot] = e->channel[--e->n];
-    if (e->n_p == PENDING * k) {
+    if (e->n_p == stride) {
         clvi_syrk_lower(g->pool, (clvi_out){e->a, q}, 1, -1, clvi_view_of(e->p, last, e->n_p, e->n_p));
         e->n_p = 0;
     }
@@ -206,8 +214,11 @@ static void take_out(elimination *e, size_t slot)
 static double least_objective(const elimination *e)
 {
     const clvi_group *g = e->g;
-    const clvi_view w = clvi_view_of(e->w, g->n, g->q, g->q);
-    return e->data ? g->total - clvi_dot(w, clvi_view_of(g->h, g->n, g->q, g->q)) : 0;
+    double now = e->data ? g->total : 0;
+    for (size_t i = 0; i < g->n && e->data; i++)
+        for (size_t j = 0; j < g->q; j++)
+            now -= e->w[j * g->n + i] * g->h[i * g->q + j];
+    return now;
 }
 
 /* clvi_prune_order; *done: the removals made, all of them unless it fails. */
@@ -288,14 +299,14 @@ static clv_status restrict_to(clvi_group *out, const clvi_group *g, const int32_
 }
 
 /* from[*n]: where elimination begins: the channels of an earlier fit with more of them, else all. Each step depends on
- * what is left alone, so the way to fewer channels goes over those of any larger size. A start of the same size is not
- * used: it may have been chosen on other statistics. */
+ * what is left alone, so the way to fewer channels goes over those of any larger size. A start of the same
+ * size keeps its channels. */
 static void begin_at(int32_t *from, size_t *n, const clvi_conv *conv, const clvi_chain *start, size_t group,
                      size_t keep)
 {
     const size_t c = (size_t)(conv->c / conv->groups), groups = (size_t)conv->groups;
     const size_t had = start && start->n == 1 && start->gather[0] ? (size_t)start->link[0].c / groups : 0;
-    bool sound = had > keep && had < c;
+    bool sound = had >= keep && had < c;
     for (size_t i = 0; sound && i < had; i++) {
         const int64_t channel = start->gather[0][group * had + i] - (int64_t)(group * c);
         sound = channel >= 0 && channel < (int64_t)c && (i == 0 || channel > from[i - 1]);
@@ -393,9 +404,9 @@ static clv_status make_order(ordered *o, const clvi_conv *conv, size_t group, co
     const size_t c = o->group.c;
     double *objective = clvi_alloc_array(c, sizeof *objective);
     o->removed = clvi_alloc_array(c, sizeof *o->removed);
-    const clv_status st = objective && o->removed
-                              ? eliminate(&o->group, opts->method != CLVI_METHOD_SVD, 0, o->removed, objective, &o->n, err)
-                              : FAIL(err, CLV_ERR_NOMEM, "choice among %zu channels", c);
+    const clv_status st = objective && o->removed ? eliminate(&o->group, opts->method != CLVI_METHOD_SVD, 0, o->removed,
+                                                              objective, &o->n, err)
+                                                  : FAIL(err, CLV_ERR_NOMEM, "choice among %zu channels", c);
     clvi_free(objective);
     return st == CLV_ERR_NUMERIC && o->n > 0 ? CLV_OK : st;
 }

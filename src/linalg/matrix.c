@@ -14,12 +14,13 @@
 
 #define TILE_WORK ((size_t)1 << 21)
 #define TILE      ((size_t)256) /* rows and columns of a piece */
-#define LARGE     ((size_t)512) /* and where so large ones are enough for many threads: BLAS packs both factors anew for each */
-#define EDGE      ((size_t)128) /* of the tiles of a symmetric product, twice that from EDGES tiles on */
-#define EDGES     ((size_t)8)
-#define SOLVED    ((size_t)64)  /* right-hand sides solved by one task at least, and at most */
+#define LARGE \
+    ((size_t)512) /* and where so large ones are enough for many threads: BLAS packs both factors anew for each */
+#define EDGE        ((size_t)128) /* of the tiles of a symmetric product, twice that from EDGES tiles on */
+#define EDGES       ((size_t)8)
+#define SOLVED      ((size_t)64) /* right-hand sides solved by one task at least, and at most */
 #define SOLVED_MOST ((size_t)256)
-#define FEW       ((size_t)16)  /* tiles: of so many or more the last one does not matter to two threads */
+#define FEW         ((size_t)16) /* tiles: of so many or more the last one does not matter to two threads */
 
 static blasint as_int(size_t n)
 {
