@@ -12,8 +12,8 @@ static const double usual_shares[] = {0.06, 0.09, 0.13, 0.18, 0.24, 0.31, 0.4, 0
 static const double few_shares[] = {0.09, 0.18, 0.4};
 #define SHARES          (sizeof usual_shares / sizeof *usual_shares)
 #define FEW_SHARES      (sizeof few_shares / sizeof *few_shares)
-#define LARGE           1024 /* inputs of a group, taps counted: all threads work at one curve */
-#define HUGE            2048 /* a fit costs the cube of this: curves of few points, half the iterations and fewer forms */
+#define LARGE           1024 /* inputs of a group, taps counted: all threads work at one curve, of fewer forms */
+#define HUGE            2048 /* a fit costs the cube of this: few points, a third of the iterations, fewer forms still */
 #define HUGE_ITERATIONS 8
 
 clvi_fit_opts clvi_candidate_fit_opts(const clvi_candidate *candidate, const clvi_fit_opts *base)
@@ -43,22 +43,25 @@ static int64_t inputs_of(const clvi_conv *v)
     return v->c / v->groups * v->kh * v->kw;
 }
 
-static bool is_huge(const clvi_conv *conv)
+bool clvi_is_huge(const clvi_conv *conv)
 {
     return inputs_of(conv) >= HUGE;
 }
 
-/* Forms whose descent is long and that the search has not preferred to a bottleneck (docs/perf.md); depthwise filters
- * it prefers where the map shrinks, since a bottleneck's first link runs before that. */
-static bool is_rarely_best(const clvi_form *form, const clvi_conv *conv)
+/* Is the form not worth its time there? Those whose descent is long, and that the search has not preferred to a
+ * bottleneck (docs/perf.md); depthwise filters it prefers where the map shrinks, since a bottleneck's first link runs
+ * before that. */
+static bool is_too_long(const clvi_form *form, const clvi_conv *conv)
 {
-    return strcmp(form->name, "tucker2") == 0 || strcmp(form->name, "spatial") == 0 ||
-           strcmp(form->name, "output-depthwise") == 0 || (by_multiplier(form) && conv->sh == 1 && conv->sw == 1);
+    if (by_multiplier(form))
+        return clvi_is_huge(conv) && conv->sh == 1 && conv->sw == 1;
+    return inputs_of(conv) >= LARGE && (strcmp(form->name, "tucker2") == 0 || strcmp(form->name, "spatial") == 0 ||
+                                        strcmp(form->name, "output-depthwise") == 0);
 }
 
 static bool is_tried(const clvi_form *form, const clvi_conv *conv, const clvi_explore_opts *opts)
 {
-    if (opts->form ? opts->form != form : is_huge(conv) && is_rarely_best(form, conv))
+    if (opts->form ? opts->form != form : is_too_long(form, conv))
         return false;
     return form != &clvi_form_average && !form->refuses(conv);
 }
@@ -74,8 +77,8 @@ static size_t list_sizes(double *sizes, const clvi_form *form, const clvi_conv *
     const int64_t most = conv->o * conv->c; /* no form gets that far; a bound all the same */
     int64_t last = 0;
     size_t n = 0;
-    const double *const shares = is_huge(conv) ? few_shares : usual_shares;
-    const size_t tried = is_huge(conv) ? FEW_SHARES : SHARES;
+    const double *const shares = clvi_is_huge(conv) ? few_shares : usual_shares;
+    const size_t tried = clvi_is_huge(conv) ? FEW_SHARES : SHARES;
     for (size_t i = 0; i < tried; i++) {
         int64_t size = last;
         for (int64_t next = last + step; next <= most; next += step) {
@@ -124,7 +127,7 @@ static void try_form(void *arg, size_t index, int worker)
     job.cov = t->cov;
     job.fit = all->opts->fit;
     job.fit.uneven = false;
-    if (is_huge(job.conv) && t->form->curve_iterations > HUGE_ITERATIONS)
+    if (clvi_is_huge(job.conv) && t->form->curve_iterations > HUGE_ITERATIONS)
         job.iterations = HUGE_ITERATIONS;
     job.sizes = t->size;
     job.n = t->n;

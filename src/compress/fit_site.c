@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "compress/fit_site.h"
 
+#include "compress/candidates.h"
 #include "compress/survey.h"
 #include "decompose/refit.h"
 
-#define WARM_SHARE 6 /* a refit starts where the one before ended: a sixth of the iterations */
+#define WARM_SHARE  6 /* a refit starts where the one before ended: a sixth of the iterations */
+#define HUGE_ROUNDS 2 /* at most, where a pass over the patches and a fit take seconds each */
 
 /* Fit again, towards targets that let go of what the activation hides. */
 static clv_status refit(clvi_fit *fit, const clvi_site *site, const clvi_site_rows *rows, const clvi_covariance *cov,
@@ -22,7 +24,7 @@ static clv_status refit(clvi_fit *fit, const clvi_site *site, const clvi_site_ro
                                   .reservoir = &reservoir,
                                   .activation = &site->activation,
                                   .cov = cov};
-    refit.rounds = opts->rounds;
+    refit.rounds = clvi_is_huge(&site->conv) && opts->rounds > HUGE_ROUNDS ? HUGE_ROUNDS : opts->rounds;
     TRY(clvi_refit(&result, &task, &refit, arena, context, err));
     *fit = result.fit;
     return CLV_OK;
