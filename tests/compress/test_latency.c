@@ -49,7 +49,7 @@ static clvi_graph *make_network(void)
 {
     clvi_graph *g = NULL;
     clv_arch_opts opts = clvi_arch_opts_default();
-    opts.width = 0.5;
+    opts.width = 1;
     OK(clvi_arch_build(&g, "resnet20", &opts, NULL, &err));
     return g;
 }
