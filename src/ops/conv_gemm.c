@@ -19,11 +19,11 @@
 
 typedef struct plan {
     size_t k, cg, og, groups, pixels;
-    size_t panels;  /* of W in one group */
-    size_t width;   /* pixels of a block, a multiple of nr */
-    size_t across;  /* pixel blocks of an image */
-    size_t down;    /* blocks of output channels */
-    size_t scratch; /* floats of a worker */
+    clvi_panels panels; /* of W in one group */
+    size_t width;       /* pixels of a block, a multiple of nr */
+    size_t across;      /* pixel blocks of an image */
+    size_t down;        /* blocks of output channels */
+    size_t scratch;     /* floats of a worker */
 } plan;
 
 static size_t ceil_div(size_t a, size_t b)
@@ -38,7 +38,7 @@ static plan make_plan(const clvi_conv_shape *s, const clvi_kernels *kernels, int
     p.cg = (size_t)(s->c / s->groups);
     p.og = (size_t)(s->o / s->groups);
     p.k = p.cg * (size_t)(s->kh * s->kw);
-    p.panels = clvi_panel_count(p.og, kernels->gemm_f32.mr);
+    p.panels = clvi_panels_of(p.og, kernels->gemm_f32.mr);
     const size_t panel_floats = clvi_k_largest(p.k) * nr;
     const size_t most = clvi_max_size(BLOCK_FLOATS / panel_floats, 1) * nr;
     const size_t planes = clvi_max_size((size_t)s->n * p.groups, 1);
@@ -47,7 +47,7 @@ static plan make_plan(const clvi_conv_shape *s, const clvi_kernels *kernels, int
         p.across = clvi_min_size(ceil_div(wanted, planes), ceil_div(p.pixels, nr));
     p.width = clvi_round_up(ceil_div(p.pixels, p.across), nr);
     p.across = ceil_div(p.pixels, p.width);
-    p.down = planes * p.across < wanted ? clvi_min_size(p.panels, ceil_div(wanted, planes * p.across)) : 1;
+    p.down = planes * p.across < wanted ? clvi_min_size(p.panels.count, ceil_div(wanted, planes * p.across)) : 1;
     p.scratch = clvi_round_up(p.width / nr * panel_floats, CLV_ALIGN / sizeof(float));
     return p;
 }
@@ -55,7 +55,7 @@ static plan make_plan(const clvi_conv_shape *s, const clvi_kernels *kernels, int
 static size_t packed_bytes(const clvi_conv_shape *s, const clvi_kernels *kernels)
 {
     const plan p = make_plan(s, kernels, 1);
-    return p.groups * p.panels * p.k * kernels->gemm_f32.mr * sizeof(float);
+    return p.groups * p.panels.count * p.k * kernels->gemm_f32.mr * sizeof(float);
 }
 
 static void pack(const clvi_conv_shape *s, const clvi_kernels *kernels, const float *w, float *packed)
@@ -63,7 +63,7 @@ static void pack(const clvi_conv_shape *s, const clvi_kernels *kernels, const fl
     const plan p = make_plan(s, kernels, 1);
     for (size_t g = 0; g < p.groups; g++) {
         const clvi_matrix rows = {w + g * p.og * p.k, p.og, p.k, p.k, 1};
-        clvi_pack_rows(&rows, 1.0f, kernels->gemm_f32.mr, packed + g * p.panels * p.k * kernels->gemm_f32.mr);
+        clvi_pack_rows(&rows, 1.0f, kernels->gemm_f32.mr, packed + g * p.panels.count * p.k * kernels->gemm_f32.mr);
     }
 }
 
@@ -93,7 +93,7 @@ static void multiply(const gemm_run *run, const tile *t, size_t block, const flo
     const plan *p = &run->plan;
     const size_t k0 = clvi_k_begin(p->k, block), k = clvi_k_begin(p->k, block + 1) - k0;
     for (size_t i = t->panel; i < t->end; i++) {
-        const size_t row = clvi_panel_begin(p->og, gemm->mr, i), m = clvi_panel_begin(p->og, gemm->mr, i + 1) - row;
+        const size_t row = clvi_panel_begin(&p->panels, i), m = clvi_panel_begin(&p->panels, i + 1) - row;
         const clvi_gemm_tile out = {.bias = t->bias && block == 0 ? t->bias + row : NULL,
                                     .accumulate = block > 0,
                                     .lo = -INFINITY,
@@ -114,12 +114,12 @@ static void gemm_task(void *arg, size_t index, int worker)
     const size_t plane = index / p->down / p->across, g = plane % p->groups; /* plane: image * groups + group */
     float *b = (float *)job->work + (size_t)worker * p->scratch;
     tile t = {.x = job->x + plane * p->cg * (size_t)(job->shape->h * job->shape->w),
-              .w = job->weights + g * p->panels * p->k * mr,
+              .w = job->weights + g * p->panels.count * p->k * mr,
               .y = job->y + plane * p->og * p->pixels,
               .bias = job->bias ? job->bias + g * p->og : NULL,
               .first = across * p->width,
-              .panel = p->panels * down / p->down,
-              .end = p->panels * (down + 1) / p->down};
+              .panel = p->panels.count * down / p->down,
+              .end = p->panels.count * (down + 1) / p->down};
     t.n = clvi_min_size(p->width, p->pixels - t.first);
     for (size_t block = 0; block < clvi_k_count(p->k); block++) {
         const size_t k0 = clvi_k_begin(p->k, block), k = clvi_k_begin(p->k, block + 1) - k0;

@@ -18,17 +18,6 @@ static size_t ceil_div(size_t a, size_t b)
     return a / b + (a % b != 0);
 }
 
-size_t clvi_panel_count(size_t rows, size_t mr)
-{
-    return ceil_div(rows, mr);
-}
-
-size_t clvi_panel_begin(size_t rows, size_t mr, size_t panel)
-{
-    const size_t count = clvi_panel_count(rows, mr), extra = rows % count;
-    return rows / count * panel + (panel < extra ? panel : extra);
-}
-
 size_t clvi_k_count(size_t k)
 {
     return k ? ceil_div(k, K_BLOCK) : 1;
@@ -47,8 +36,9 @@ size_t clvi_k_largest(size_t k)
 
 void clvi_pack_rows(const clvi_matrix *a, float scale, size_t mr, float *packed)
 {
-    for (size_t p = 0; p < clvi_panel_count(a->rows, mr); p++) {
-        const size_t first = clvi_panel_begin(a->rows, mr, p), m = clvi_panel_begin(a->rows, mr, p + 1) - first;
+    const clvi_panels panels = clvi_panels_of(a->rows, mr);
+    for (size_t p = 0; p < panels.count; p++) {
+        const size_t first = clvi_panel_begin(&panels, p), m = clvi_panel_begin(&panels, p + 1) - first;
         for (size_t t = 0; t < a->columns; t++, packed += mr) {
             const float *from = a->data + first * a->rs + t * a->cs;
             for (size_t i = 0; i < mr; i++)
@@ -102,7 +92,7 @@ static blocks cut(size_t m, size_t n, size_t k, const clvi_kernels *kernels)
     b.columns = clvi_round_up(b.columns, nr);
     b.down = ceil_div(m, b.rows);
     b.across = ceil_div(n, b.columns);
-    b.a_floats = clvi_round_up(clvi_panel_count(b.rows, mr) * mr * clvi_k_largest(k), CLV_ALIGN / sizeof(float));
+    b.a_floats = clvi_round_up(clvi_panels_of(b.rows, mr).count * mr * clvi_k_largest(k), CLV_ALIGN / sizeof(float));
     b.b_floats = clvi_round_up(b.columns * clvi_k_largest(k), CLV_ALIGN / sizeof(float));
     return b;
 }
@@ -142,8 +132,9 @@ static void k_step(const product_run *run, size_t row, size_t column, size_t k0,
         const clvi_matrix columns = {p->b.data + k0 * p->b.rs + column * p->b.cs, k, n, p->b.rs, p->b.cs};
         clvi_pack_columns(&columns, nr, b);
     }
-    for (size_t i = 0; i < clvi_panel_count(m, mr); i++) {
-        const size_t first = clvi_panel_begin(m, mr, i), count = clvi_panel_begin(m, mr, i + 1) - first;
+    const clvi_panels cut = clvi_panels_of(m, mr);
+    for (size_t i = 0; i < cut.count; i++) {
+        const size_t first = clvi_panel_begin(&cut, i), count = clvi_panel_begin(&cut, i + 1) - first;
         for (size_t j = 0; j * nr < n; j++)
             gemm->run(k, a + i * k * mr, panels + j * panel_floats,
                       p->c + (row + first) * p->b.columns + column + j * nr, p->b.columns, count,

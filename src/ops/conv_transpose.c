@@ -37,7 +37,7 @@ static clv_status make_plan(const clvi_op_call *call, plan *p, clv_error *err)
     p->window = (size_t)(p->s.kh * p->s.kw);
     p->pixels = (size_t)(p->s.h * p->s.w);
     p->width = clvi_round_up(clvi_min_size(p->pixels, BLOCK_PIXELS), nr);
-    p->w_floats = clvi_panel_count(p->window, mr) * mr * p->k;
+    p->w_floats = clvi_panels_of(p->window, mr).count * mr * p->k;
     p->x_floats = p->width * clvi_k_largest(p->k);
     p->t_floats = clvi_round_up(p->window * p->width, CLV_ALIGN / sizeof(float));
     p->bundles = (p->og + CHANNELS - 1) / CHANNELS;
@@ -143,9 +143,9 @@ static void multiply(const transpose_run *run, const float *w, const float *x, s
     const plan *p = &run->plan;
     const clvi_gemm_tile tile = {.accumulate = block > 0, .lo = -INFINITY, .hi = INFINITY};
     const size_t k0 = clvi_k_begin(p->k, block), k = clvi_k_begin(p->k, block + 1) - k0;
-    for (size_t i = 0; i < clvi_panel_count(p->window, gemm->mr); i++) {
-        const size_t row = clvi_panel_begin(p->window, gemm->mr, i);
-        const size_t m = clvi_panel_begin(p->window, gemm->mr, i + 1) - row;
+    const clvi_panels panels = clvi_panels_of(p->window, gemm->mr);
+    for (size_t i = 0; i < panels.count; i++) {
+        const size_t row = clvi_panel_begin(&panels, i), m = clvi_panel_begin(&panels, i + 1) - row;
         for (size_t j = 0; j < n; j += gemm->nr)
             gemm->run(k, w + (i * p->k + k0) * gemm->mr, x + j * k, t + row * p->width + j, p->width, m,
                       clvi_min_size(gemm->nr, n - j), &tile);

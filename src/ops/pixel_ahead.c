@@ -2,6 +2,8 @@
 /* Fetching weights ahead. Between two inferences a network's weights leave L2, and in bursts a core waits for them. So
  * a step fetches, evenly over all of its time, what is left of its own weights and then the head of the next step's.
  * Threads that share a step's panels each look after their own. */
+#include <math.h>
+
 #include "base/size.h"
 #include "ops/pixels.h"
 
@@ -44,24 +46,38 @@ static span weights_of(const clvi_pixel_step *step, size_t worker, size_t *head)
     return (span){(const char *)conv->weights + first * panel, bytes};
 }
 
-clvi_pixel_ahead clvi_pixel_ahead_of(const clvi_pixel_step *step, size_t worker, size_t first, size_t count, size_t all)
+clvi_pixel_source clvi_pixel_source_of(const clvi_pixel_step *step, size_t worker, size_t all)
 {
     const size_t threads = clvi_pixel_by_panels(step) ? 1 : (size_t)clvi_pool_threads(step->pool);
     size_t head, next_head = 0;
     const span own = weights_of(step, worker, &head);
     const span next = step->next ? weights_of(step->next, worker, &next_head) : (span){NULL, 0};
-    clvi_pixel_ahead ahead = {.from = {own.from + head, next.from}, .own = own.bytes - head};
-    const size_t bytes = ahead.own + next_head;
-    ahead.at = bytes * (first * threads % all) / all;
-    ahead.bytes = bytes * clvi_min_size(count * threads, all) / all;
+    clvi_pixel_source s = {.from = {own.from + head, next.from}, .own = own.bytes - head, .all = all};
+    s.bytes = s.own + next_head;
+    s.each = (double)(s.bytes * threads) / (double)all;
+    return s;
+}
+
+clvi_pixel_ahead clvi_pixel_ahead_of(const clvi_pixel_source *s, size_t first, size_t count, size_t parts, size_t steps)
+{
+    clvi_pixel_ahead ahead = {.source = s};
+    if (s->bytes == 0)
+        return ahead;
+    ahead.at = (size_t)((double)first * s->each);
+    while (ahead.at >= s->bytes) /* another thread's part of the outputs is as long */
+        ahead.at -= s->bytes;
+    const double bytes = fmin((double)count * s->each, (double)s->bytes), part = bytes / (double)parts;
+    ahead.part = (size_t)part;
+    ahead.step = (size_t)(part / (double)steps) + 1;
     return ahead;
 }
 
-void clvi_pixel_fetch(const clvi_pixel_ahead *ahead, size_t i, size_t n, size_t steps, clvi_pixel_tile *tile)
+void clvi_pixel_fetch(const clvi_pixel_ahead *ahead, size_t i, clvi_pixel_tile *tile)
 {
-    const size_t at = ahead->at + ahead->bytes * i / n;
-    if (ahead->bytes == 0)
+    const clvi_pixel_source *const s = ahead->source;
+    if (ahead->step == 0)
         return;
-    tile->next = at < ahead->own ? ahead->from[0] + at : ahead->from[1] ? ahead->from[1] + (at - ahead->own) : NULL;
-    tile->next_step = (ahead->bytes / n + steps - 1) / steps;
+    const size_t at = ahead->at + ahead->part * i;
+    tile->next = at < s->own ? s->from[0] + at : s->from[1] ? s->from[1] + (at - s->own) : NULL;
+    tile->next_step = ahead->step;
 }

@@ -42,10 +42,10 @@ bool clvi_pixel_conv_fits(const clvi_conv_shape *s)
 typedef struct conv_run {
     const clvi_pixel_step *step;
     const float *zeros;
-    size_t taps, depth, pixels, tiles, panels, panel_floats;
+    size_t taps, depth, pixels, panels, panel_floats;
+    clvi_panels tiles;                /* of pixels */
     size_t panel_blocks, tile_blocks; /* tasks */
     bool by_tiles;                    /* tasks of the same tiles follow each other; else those of the same panels */
-    size_t height;                    /* pixels of a tile, at most */
     size_t block;                     /* tiles that a panel is used for before the next one */
     size_t tile_rows, rows_bytes;     /* pointers of a tile; bytes of the pointers of one worker */
     size_t scaled_bytes;              /* of the block's input times step->scale, behind the pointers; 0: no scale */
@@ -65,15 +65,15 @@ static void split_run(conv_run *run, size_t threads)
     const size_t tasks = run->step->scale.c > 0 ? 1 : TASKS; /* each scales the pixels for itself */
     if (threads == 1)
         return;
-    if (run->tiles >= 6 * TASKS * threads) {
+    if (run->tiles.count >= 6 * TASKS * threads) {
         run->tile_blocks = TASKS * threads;
     } else if (run->by_tiles) {
-        run->tile_blocks = clvi_min_size(run->tiles, threads);
+        run->tile_blocks = clvi_min_size(run->tiles.count, threads);
         run->panel_blocks = clvi_min_size(run->panels, tasks == 1 ? 1 : 2 * tasks);
     } else {
         run->panel_blocks = clvi_min_size(run->panels, 2 * tasks * threads);
         if (run->panel_blocks < 2 * tasks * threads)
-            run->tile_blocks = clvi_min_size(run->tiles, 2);
+            run->tile_blocks = clvi_min_size(run->tiles.count, 2);
     }
 }
 
@@ -84,8 +84,7 @@ static conv_run plan_run(const clvi_pixel_step *step)
     const size_t threads = (size_t)clvi_pool_threads(step->pool);
     conv_run run = {.step = step, .taps = (size_t)(s->kh * s->kw), .depth = (size_t)s->c};
     run.pixels = (size_t)(s->n * s->oh * s->ow);
-    run.height = run.pixels < FEW_PIXELS ? gemm->mr - gemm->mr / 7 : gemm->mr;
-    run.tiles = clvi_panel_count(run.pixels, run.height);
+    run.tiles = clvi_panels_of(run.pixels, run.pixels < FEW_PIXELS ? gemm->mr - gemm->mr / 7 : gemm->mr);
     run.panels = ceil_div((size_t)s->o, gemm->nr);
     run.panel_floats = run.taps * run.depth * gemm->nr;
     run.zeros = step->conv.weights ? step->conv.weights + run.panels * run.panel_floats : NULL;
@@ -113,20 +112,27 @@ static bool can_merge(const clvi_pixel_step *step, size_t r, size_t q, size_t m)
            row + (s->kh - 1) * s->dh < s->h && column >= 0 && column + (ptrdiff_t)(m - 1) * s->sw + s->kw <= s->w;
 }
 
-/* Row pointers of one output pixel: rows[tap * mr]. */
-static void point_pixel(const conv_run *run, size_t image, size_t r, size_t q, const float **rows)
+/* Where an output pixel is. */
+typedef struct place {
+    size_t image, r, q;
+} place;
+
+/* Row pointers of m output pixels of one row: rows[tap * mr], each tap's side by side. */
+static void point_row(const conv_run *run, place at, size_t m, const float **rows)
 {
     const clvi_conv_shape *s = &run->step->conv.shape;
     const clvi_pixels *x = &run->step->x;
-    const size_t mr = run->step->kernels->pixel_gemm_f32.mr;
-    const float *const base = x->data + image * x->h * x->w * x->ld;
-    const ptrdiff_t column = (ptrdiff_t)(q * (size_t)s->sw) - s->pl;
+    const size_t mr = run->step->kernels->pixel_gemm_f32.mr, ld = x->ld;
+    const float *const base = x->data + at.image * x->h * x->w * ld;
+    const ptrdiff_t left = (ptrdiff_t)(at.q * (size_t)s->sw) - s->pl, step = s->sw, w = s->w;
     for (int64_t a = 0; a < s->kh; a++) {
-        const ptrdiff_t row = (ptrdiff_t)(r * (size_t)s->sh) + a * s->dh - s->pt;
+        const ptrdiff_t row = (ptrdiff_t)(at.r * (size_t)s->sh) + a * s->dh - s->pt;
+        const bool inside = row >= 0 && row < s->h;
+        const float *const line = base + (inside ? row * w * (ptrdiff_t)ld : 0);
         for (int64_t b = 0; b < s->kw; b++, rows += mr) {
-            const ptrdiff_t at = column + b * s->dw;
-            *rows = row >= 0 && row < s->h && at >= 0 && at < s->w ? base + (row * s->w + at) * (ptrdiff_t)x->ld
-                                                                   : run->zeros;
+            ptrdiff_t column = left + b * s->dw;
+            for (size_t i = 0; i < m; i++, column += step)
+                rows[i] = inside && column >= 0 && column < w ? line + column * (ptrdiff_t)ld : run->zeros;
         }
     }
 }
@@ -136,25 +142,27 @@ static bool point(const conv_run *run, size_t first, size_t m, const float **row
 {
     const clvi_conv_shape *s = &run->step->conv.shape;
     const clvi_pixels *x = &run->step->x;
-    const size_t mr = run->step->kernels->pixel_gemm_f32.mr, oh = (size_t)s->oh, ow = (size_t)s->ow;
-    size_t q = first % ow, r = first / ow % oh, image = first / ow / oh;
-    if (can_merge(run->step, r, q, m)) {
-        const size_t row = r * (size_t)s->sh - (size_t)s->pt, column = q * (size_t)s->sw - (size_t)s->pl;
-        const float *at = x->data + ((image * x->h + row) * x->w + column) * x->ld;
-        for (int64_t a = 0; a < s->kh; a++, at += (size_t)s->dh * x->w * x->ld, rows += mr)
+    if (clvi_pixel_is_pointwise(s)) {
+        const float *at = x->data + first * x->ld;
+        for (size_t i = 0; i < m; i++, at += x->ld)
+            rows[i] = at;
+        return false;
+    }
+    const size_t mr = run->step->kernels->pixel_gemm_f32.mr, oh = (size_t)s->oh, ow = (size_t)s->ow, line = first / ow;
+    place at = {line / oh, 0, first - line * ow};
+    at.r = line - at.image * oh;
+    if (can_merge(run->step, at.r, at.q, m)) {
+        const size_t row = at.r * (size_t)s->sh - (size_t)s->pt, column = at.q * (size_t)s->sw - (size_t)s->pl;
+        const float *from = x->data + ((at.image * x->h + row) * x->w + column) * x->ld;
+        for (int64_t a = 0; a < s->kh; a++, from += (size_t)s->dh * x->w * x->ld, rows += mr)
             for (size_t i = 0; i < m; i++)
-                rows[i] = at + i * (size_t)s->sw * x->ld;
+                rows[i] = from + i * (size_t)s->sw * x->ld;
         return true;
     }
-    for (size_t i = 0; i < m; i++) {
-        point_pixel(run, image, r, q, rows + i);
-        if (++q == ow) {
-            q = 0;
-            if (++r == oh) {
-                r = 0;
-                image++;
-            }
-        }
+    for (size_t i = 0, n; i < m; i += n) {
+        n = clvi_min_size(m - i, ow - at.q);
+        point_row(run, at, n, rows + i);
+        at = at.r + 1 < oh ? (place){at.image, at.r + 1, 0} : (place){at.image + 1, 0, 0};
     }
     return false;
 }
@@ -166,8 +174,7 @@ static void conv_tile(const conv_run *run, size_t tile, size_t panel, bool merge
     const clvi_pixel_conv *conv = &step->conv;
     const clvi_pixel_gemm_f32 *gemm = &step->kernels->pixel_gemm_f32;
     const size_t o = (size_t)conv->shape.o, kw = (size_t)conv->shape.kw, column = panel * gemm->nr;
-    const size_t first = clvi_panel_begin(run->pixels, run->height, tile);
-    const size_t m = clvi_panel_begin(run->pixels, run->height, tile + 1) - first;
+    const size_t first = clvi_panel_begin(&run->tiles, tile), m = clvi_panel_begin(&run->tiles, tile + 1) - first;
     const clvi_pixel_tile end = {.bias = conv->bias ? conv->bias + column : NULL,
                                  .add = step->add.data ? step->add.data + first * step->add.ld + column : NULL,
                                  .add_ld = step->add.ld,
@@ -202,28 +209,28 @@ static void scale_pixels(const conv_run *run, size_t first, size_t m, float *to,
 
 /* Tiles [tile0, tile1) times panels [panel0, panel1). */
 static void conv_block(const conv_run *run, size_t tile0, size_t tile1, size_t panel0, size_t panel1, size_t worker,
-                       const float **rows)
+                       const clvi_pixel_source *source, const float **rows)
 {
     const size_t mr = run->step->kernels->pixel_gemm_f32.mr, lines = run->taps * run->depth;
     bool merged[BLOCK_TILES];
     float *const scaled = (float *)(void *)((char *)rows + run->rows_bytes);
     for (size_t tile = tile0; tile < tile1; tile++) {
-        const size_t first = clvi_panel_begin(run->pixels, run->height, tile);
-        const size_t m = clvi_panel_begin(run->pixels, run->height, tile + 1) - first, at = tile - tile0;
+        const size_t first = clvi_panel_begin(&run->tiles, tile), m = clvi_panel_begin(&run->tiles, tile + 1) - first;
+        const size_t at = tile - tile0;
         if (run->scaled_bytes)
             scale_pixels(run, first, m, scaled + at * mr * run->depth, rows + at * run->tile_rows);
         merged[at] = run->scaled_bytes ? false : point(run, first, m, rows + at * run->tile_rows);
     }
     const size_t tiles = tile1 - tile0;
-    const clvi_pixel_ahead ahead = clvi_pixel_ahead_of(run->step, worker, tile0, tiles, run->tiles);
     const size_t threads = run->by_tiles ? 1 : (size_t)clvi_pool_threads(run->step->pool);
     const size_t first = part_begin(run->panels, threads, worker); /* of those whose weights it looks after */
     const size_t mine = clvi_max_size(1, part_begin(run->panels, threads, worker + 1) - first);
+    const clvi_pixel_ahead ahead = clvi_pixel_ahead_of(source, tile0, tiles, mine * tiles, lines);
     for (size_t panel = panel0; panel < panel1; panel++) {
         for (size_t t = 0; t < tiles; t++) {
             clvi_pixel_tile fetch = {.next = NULL};
             if (panel >= first && panel < first + mine)
-                clvi_pixel_fetch(&ahead, (panel - first) * tiles + t, mine * tiles, lines, &fetch);
+                clvi_pixel_fetch(&ahead, (panel - first) * tiles + t, &fetch);
             conv_tile(run, tile0 + t, panel, merged[t], rows + t * run->tile_rows, &fetch);
         }
     }
@@ -236,11 +243,12 @@ static void conv_task(void *arg, size_t index, int worker)
     const size_t tile_block = run->by_tiles ? index / run->panel_blocks : index % run->tile_blocks;
     const size_t panel0 = part_begin(run->panels, run->panel_blocks, panel_block);
     const size_t panel1 = part_begin(run->panels, run->panel_blocks, panel_block + 1);
-    const size_t end = part_begin(run->tiles, run->tile_blocks, tile_block + 1);
+    const size_t end = part_begin(run->tiles.count, run->tile_blocks, tile_block + 1);
+    const clvi_pixel_source source = clvi_pixel_source_of(run->step, (size_t)worker, run->tiles.count);
     const float **rows =
         (const float **)(void *)((char *)run->step->work + (size_t)worker * (run->rows_bytes + run->scaled_bytes));
-    for (size_t tile = part_begin(run->tiles, run->tile_blocks, tile_block); tile < end; tile += run->block)
-        conv_block(run, tile, clvi_min_size(tile + run->block, end), panel0, panel1, (size_t)worker, rows);
+    for (size_t tile = part_begin(run->tiles.count, run->tile_blocks, tile_block); tile < end; tile += run->block)
+        conv_block(run, tile, clvi_min_size(tile + run->block, end), panel0, panel1, (size_t)worker, &source, rows);
 }
 
 static size_t conv_work(const clvi_pixel_step *step)
@@ -262,9 +270,10 @@ void clvi_pixel_conv_run(const clvi_pixel_step *step, const clvi_pixel_conv *con
         .kind = &clvi_pixel_convolution, .kernels = step->kernels, .x = step->x, .conv = *conv};
     const conv_run run = plan_run(&alone);
     const clvi_pixel_gemm_f32 *gemm = &step->kernels->pixel_gemm_f32;
-    const size_t o = (size_t)conv->shape.o, kw = (size_t)conv->shape.kw, tiles = clvi_panel_count(count, gemm->mr);
-    for (size_t t = 0; t < tiles; t++) {
-        const size_t at = clvi_panel_begin(count, gemm->mr, t), m = clvi_panel_begin(count, gemm->mr, t + 1) - at;
+    const size_t o = (size_t)conv->shape.o, kw = (size_t)conv->shape.kw;
+    const clvi_panels tiles = clvi_panels_of(count, gemm->mr);
+    for (size_t t = 0; t < tiles.count; t++) {
+        const size_t at = clvi_panel_begin(&tiles, t), m = clvi_panel_begin(&tiles, t + 1) - at;
         const bool merged = point(&run, first + at, m, rows);
         for (size_t column = 0; column < o; column += gemm->nr) {
             const clvi_pixel_tile end = {
@@ -297,10 +306,14 @@ void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels)
 {
     const float *rows[MAX_MR];
     const clvi_pixel_gemm_f32 *gemm = &p->kernels->pixel_gemm_f32;
-    const size_t mr = gemm->mr, nr = gemm->nr, tiles = clvi_panel_count(pixels, mr);
-    for (size_t column = 0; column < p->n; column += nr) {
-        for (size_t t = 0; t < tiles; t++) {
-            const size_t first = clvi_panel_begin(pixels, mr, t), m = clvi_panel_begin(pixels, mr, t + 1) - first;
+    const size_t nr = gemm->nr;
+    const clvi_panels tiles = clvi_panels_of(pixels, gemm->mr);
+    clvi_pixel_ahead ahead = {.step = 0};
+    if (p->source)
+        ahead = clvi_pixel_ahead_of(p->source, p->first, p->count, (p->n + nr - 1) / nr * tiles.count, p->k);
+    for (size_t column = 0, part = 0; column < p->n; column += nr) {
+        for (size_t t = 0; t < tiles.count; t++, part++) {
+            const size_t first = clvi_panel_begin(&tiles, t), m = clvi_panel_begin(&tiles, t + 1) - first;
             for (size_t i = 0; i < m; i++)
                 rows[i] = p->x + (first + i) * p->x_ld;
             clvi_pixel_tile tile = {.bias = p->bias ? p->bias + column : NULL,
@@ -308,7 +321,7 @@ void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels)
                                     .add_ld = p->add_ld,
                                     .lo = p->lo,
                                     .hi = p->hi};
-            clvi_pixel_fetch(&p->ahead, column / nr * tiles + t, (p->n + nr - 1) / nr * tiles, p->k, &tile);
+            clvi_pixel_fetch(&ahead, part, &tile);
             float *const y = p->y + first * p->y_ld + column;
             const size_t n = clvi_min_size(nr, p->n - column);
             gemm->run(1, p->k, rows, p->weights + column * p->k, y, p->y_ld, m, n, &tile);
@@ -317,24 +330,26 @@ void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels)
     }
 }
 
-void clvi_pixel_finish(const clvi_pixel_step *step, size_t pixel, size_t count, const float *x, size_t x_ld, int worker)
+void clvi_pixel_finish(const clvi_pixel_step *step, const clvi_pixel_source *source, size_t pixel, size_t count,
+                       const float *x, size_t x_ld)
 {
     const clvi_pixel_conv *conv = &step->conv;
-    const clvi_pixel_product product = {
-        .kernels = step->kernels,
-        .x = x,
-        .weights = conv->weights,
-        .bias = conv->bias,
-        .add = step->add.data ? step->add.data + pixel * step->add.ld : NULL,
-        .y = step->y.data + pixel * step->y.ld,
-        .k = (size_t)conv->shape.c,
-        .n = step->y.c,
-        .x_ld = x_ld,
-        .y_ld = step->y.ld,
-        .add_ld = step->add.ld,
-        .lo = conv->lo,
-        .hi = conv->hi,
-        .act = &conv->act,
-        .ahead = clvi_pixel_ahead_of(step, (size_t)worker, pixel, count, step->y.n * step->y.h * step->y.w)};
+    const clvi_pixel_product product = {.kernels = step->kernels,
+                                        .x = x,
+                                        .weights = conv->weights,
+                                        .bias = conv->bias,
+                                        .add = step->add.data ? step->add.data + pixel * step->add.ld : NULL,
+                                        .y = step->y.data + pixel * step->y.ld,
+                                        .k = (size_t)conv->shape.c,
+                                        .n = step->y.c,
+                                        .x_ld = x_ld,
+                                        .y_ld = step->y.ld,
+                                        .add_ld = step->add.ld,
+                                        .lo = conv->lo,
+                                        .hi = conv->hi,
+                                        .act = &conv->act,
+                                        .source = source,
+                                        .first = pixel,
+                                        .count = count};
     clvi_pixel_product_run(&product, count);
 }

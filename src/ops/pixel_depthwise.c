@@ -206,10 +206,11 @@ static void separable_task(void *arg, size_t index, int worker)
     const clvi_pixel_step *step = run->step;
     const size_t end = task_begin(run, index + 1);
     float *const scratch = (float *)step->work + (size_t)worker * run->scratch;
+    const clvi_pixel_source source = clvi_pixel_source_of(step, (size_t)worker, run->pixels);
     for (size_t first = task_begin(run, index), n; first < end; first += n) {
         n = chunk_size(run, first, end);
         filter_pixels(run, first, n, scratch);
-        clvi_pixel_finish(step, first, n, scratch, run->y_ld, worker);
+        clvi_pixel_finish(step, &source, first, n, scratch, run->y_ld);
     }
 }
 

@@ -56,7 +56,8 @@ static bands_run describe(const clvi_pixel_step *step)
 }
 
 /* Rows [at, at + n) of an image's expanded tensor, which do not wrap around in the ring, made by the first layer. */
-static void expand_rows(const bands_run *run, size_t image, size_t at, size_t n, float *ring, int worker)
+static void expand_rows(const bands_run *run, size_t image, size_t at, size_t n, float *ring,
+                        const clvi_pixel_source *source)
 {
     const clvi_pixel_step *step = run->step;
     const clvi_pixel_conv *expand = &step->expand;
@@ -79,8 +80,9 @@ static void expand_rows(const bands_run *run, size_t image, size_t at, size_t n,
                                         .lo = expand->lo,
                                         .hi = expand->hi,
                                         .act = &expand->act,
-                                        .ahead = last ? clvi_pixel_ahead_of(step, (size_t)worker, at, n, h)
-                                                      : (clvi_pixel_ahead){.bytes = 0}};
+                                        .source = last ? source : NULL,
+                                        .first = at,
+                                        .count = n};
     clvi_pixel_product_run(&product, n * w);
 }
 
@@ -99,6 +101,9 @@ static void band_task(void *arg, size_t index, int worker)
                                       .x = ring,
                                       .ring = run->ring,
                                       .row_floats = run->row_floats};
+    const bool last = run->filter == &step->conv; /* then rows are counted, else output pixels */
+    const clvi_pixel_source source =
+        clvi_pixel_source_of(step, (size_t)worker, last ? (size_t)step->expand.shape.oh : step->x.n * oh * ow);
     size_t next = 0; /* input row to expand */
     for (size_t r = begin; r < end; r += run->chunk) {
         const size_t stop = clvi_min_size(r + run->chunk, end), pixels = (stop - r) * ow;
@@ -108,14 +113,14 @@ static void band_task(void *arg, size_t index, int worker)
         next = low > (ptrdiff_t)next ? (size_t)low : next;
         for (size_t n; next < until; next += n) {
             n = clvi_min_size(until - next, run->ring - next % run->ring);
-            expand_rows(run, image, next, n, ring, worker);
+            expand_rows(run, image, next, n, ring, &source);
         }
         const size_t pixel = (image * oh + r) * ow;
-        if (run->filter == &step->conv) {
+        if (last) {
             clvi_pixel_filter_run(&filter, r * ow, pixels, step->y.data + pixel * step->y.ld);
         } else {
             clvi_pixel_filter_run(&filter, r * ow, pixels, scratch);
-            clvi_pixel_finish(step, pixel, pixels, scratch, (size_t)s->o, worker);
+            clvi_pixel_finish(step, &source, pixel, pixels, scratch, (size_t)s->o);
         }
     }
 }

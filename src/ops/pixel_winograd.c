@@ -36,7 +36,8 @@ typedef struct winograd_run {
     const float *zeros;          /* [c] */
     size_t m, positions, c, o;   /* positions: (m + 2)^2 */
     size_t down, across, tiles;  /* tiles of an image's rows and columns; of all images */
-    size_t units, groups;        /* micro-kernel rows of tiles; groups of those */
+    clvi_panels units;           /* micro-kernel rows of tiles */
+    size_t groups;               /* of those */
     size_t panels, panel_floats; /* of U */
     size_t blocks;               /* of panels */
     size_t v_ld, m_ld;           /* floats from position to position of a tile */
@@ -59,8 +60,7 @@ static size_t part_begin(size_t n, size_t parts, size_t i)
 /* First tile of a group. */
 static size_t group_begin(const winograd_run *run, size_t group)
 {
-    return clvi_panel_begin(run->tiles, run->step->kernels->pixel_gemm_f32.mr,
-                            part_begin(run->units, run->groups, group));
+    return clvi_panel_begin(&run->units, part_begin(run->units.count, run->groups, group));
 }
 
 /* Groups, and blocks of panels. Either V and M of a group stay in L2, then a block is a panel; or they do not, then all
@@ -70,9 +70,9 @@ static void split_run(winograd_run *run, size_t threads)
 {
     const size_t nr = run->step->kernels->pixel_gemm_f32.nr, mr = run->step->kernels->pixel_gemm_f32.mr;
     const size_t row = run->positions * sizeof(float), u = run->panels * run->panel_floats * sizeof(float);
-    const size_t all = run->units * mr * row * (run->v_ld + run->panels * nr);
+    const size_t all = run->units.count * mr * row * (run->v_ld + run->panels * nr);
     const size_t unit = mr * row * (run->v_ld + nr), room = u > KEEP_BYTES ? ALONE_BYTES : GROUP_BYTES;
-    run->groups = ceil_div(run->units, clvi_max_size(1, room / unit));
+    run->groups = ceil_div(run->units.count, clvi_max_size(1, room / unit));
     run->blocks = run->panels;
     const size_t whole = ceil_div(all, WHOLE_BYTES);
     if (u > KEEP_BYTES && (double)u * (double)whole + 2.0 * (double)all < (double)u * (double)run->groups) {
@@ -82,7 +82,7 @@ static void split_run(winograd_run *run, size_t threads)
     } else if (threads > 1 && u > KEEP_BYTES && run->groups < 2 * threads && run->panels > 1) {
         run->shared = true;
     } else if (threads > 1) {
-        run->groups = clvi_max_size(run->groups, clvi_min_size(run->units, TASKS * threads));
+        run->groups = clvi_max_size(run->groups, clvi_min_size(run->units.count, TASKS * threads));
     }
 }
 
@@ -95,14 +95,14 @@ static winograd_run plan_run(const clvi_pixel_step *step)
     run.down = ceil_div((size_t)s->oh, m);
     run.across = ceil_div((size_t)s->ow, m);
     run.tiles = (size_t)s->n * run.down * run.across;
-    run.units = clvi_panel_count(run.tiles, gemm->mr);
+    run.units = clvi_panels_of(run.tiles, gemm->mr);
     run.panels = ceil_div(run.o, gemm->nr);
     run.panel_floats = run.positions * run.c * gemm->nr;
     run.zeros = step->conv.weights ? step->conv.weights + run.panels * run.panel_floats : NULL;
     run.v_ld = clvi_round_up(run.c, LINE);
     run.v_tile = run.positions * run.v_ld + LINE;
     split_run(&run, (size_t)clvi_pool_threads(step->pool));
-    const size_t most = ceil_div(run.units, run.groups) * gemm->mr;
+    const size_t most = ceil_div(run.units.count, run.groups) * gemm->mr;
     run.m_ld = clvi_min_size(ceil_div(run.panels, run.blocks) * gemm->nr, clvi_round_up(run.o, LINE));
     run.m_tile = run.positions * run.m_ld + LINE;
     run.v_floats = most * run.v_tile;
@@ -172,12 +172,12 @@ static void position_tiles(const winograd_run *run, size_t panel, size_t p, size
                            float *products, const float *next)
 {
     const clvi_pixel_gemm_f32 *gemm = &run->step->kernels->pixel_gemm_f32;
-    const size_t units = clvi_panel_count(count, gemm->mr), weights = run->c * gemm->nr;
+    const clvi_panels units = clvi_panels_of(count, gemm->mr);
+    const size_t weights = run->c * gemm->nr;
     const size_t n = clvi_min_size(gemm->nr, run->o - panel * gemm->nr);
     const float *const u = run->step->conv.weights + panel * run->panel_floats + p * weights;
-    for (size_t unit = 0; unit < units; unit++) {
-        const size_t first = clvi_panel_begin(count, gemm->mr, unit);
-        const size_t m = clvi_panel_begin(count, gemm->mr, unit + 1) - first;
+    for (size_t unit = 0; unit < units.count; unit++) {
+        const size_t first = clvi_panel_begin(&units, unit), m = clvi_panel_begin(&units, unit + 1) - first;
         const clvi_pixel_tile plain = {
             .lo = -INFINITY, .hi = INFINITY, .next = (const char *)next, .next_step = LINE * sizeof(float)};
         const float *rows[MAX_MR];

@@ -105,20 +105,24 @@ bool clvi_pixel_by_panels(const clvi_pixel_step *step);  /* do threads share the
 
 /* --- shared by the kinds ----------------------------------------------------------------------------------------- */
 
-/* What is fetched into L2 while a part of a step runs: bytes [at, at + bytes) of what is left of its own weights
- * followed by the next step's. */
-typedef struct clvi_pixel_ahead {
+/* What a worker fetches into L2 while a step runs: what is left of the step's own weights, then the next step's, once
+ * in its part of the `all` outputs. */
+typedef struct clvi_pixel_source {
     const char *from[2];
-    size_t own, at, bytes; /* own: those at from[0] */
+    size_t own, bytes; /* own: those at from[0] */
+    size_t all;
+    double each; /* bytes for each output */
+} clvi_pixel_source;
+clvi_pixel_source clvi_pixel_source_of(const clvi_pixel_step *step, size_t worker, size_t all);
+
+/* Its share for outputs [first, first + count), in `parts` equal parts of `steps` steps of pixel_gemm_f32. */
+typedef struct clvi_pixel_ahead {
+    const clvi_pixel_source *source;
+    size_t at, part, step; /* bytes; step 0: nothing is fetched */
 } clvi_pixel_ahead;
-
-/* Of the worker that computes outputs [first, first + count) of `all`; over its part of the outputs it fetches
- * everything. */
-clvi_pixel_ahead clvi_pixel_ahead_of(const clvi_pixel_step *step, size_t worker, size_t first, size_t count,
-                                     size_t all);
-
-/* The i-th of n equal parts, in `steps` steps of pixel_gemm_f32. */
-void clvi_pixel_fetch(const clvi_pixel_ahead *ahead, size_t i, size_t n, size_t steps, clvi_pixel_tile *tile);
+clvi_pixel_ahead clvi_pixel_ahead_of(const clvi_pixel_source *source, size_t first, size_t count, size_t parts,
+                                     size_t steps);
+void clvi_pixel_fetch(const clvi_pixel_ahead *ahead, size_t part, clvi_pixel_tile *tile);
 
 /* Multiply `pixels` rows, ld apart, by packed pointwise weights [panel][k][nr], + bias, + add, clamp, act, into y. */
 typedef struct clvi_pixel_product {
@@ -128,7 +132,8 @@ typedef struct clvi_pixel_product {
     size_t k, n, x_ld, y_ld, add_ld;
     float lo, hi;
     const clvi_act_f32 *act;
-    clvi_pixel_ahead ahead;
+    const clvi_pixel_source *source; /* fetched meanwhile, for outputs [first, first + count); or NULL */
+    size_t first, count;
 } clvi_pixel_product;
 void clvi_pixel_product_run(const clvi_pixel_product *p, size_t pixels);
 
@@ -139,9 +144,9 @@ void clvi_pixel_conv_run(const clvi_pixel_step *step, const clvi_pixel_conv *con
                          float *y);
 
 /* The pointwise layer step->conv with all that follows it on `count` pixels x, x_ld apart, into those of step->y from
- * `pixel` on; `worker` calls. */
-void clvi_pixel_finish(const clvi_pixel_step *step, size_t pixel, size_t count, const float *x, size_t x_ld,
-                       int worker);
+ * `pixel` on; source: the worker's, of all the step's pixels. */
+void clvi_pixel_finish(const clvi_pixel_step *step, const clvi_pixel_source *source, size_t pixel, size_t count,
+                       const float *x, size_t x_ld);
 
 /* A depthwise layer on an image whose rows are kept modulo `ring`: row r at x + r % ring * row_floats. */
 typedef struct clvi_pixel_filter {

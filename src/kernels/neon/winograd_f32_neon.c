@@ -5,8 +5,8 @@
 #include "kernels/kernel_decls.h"
 #include "kernels/neon/lanes_neon.h"
 
-#define load(x)         vld1q_f32(x)
-#define store(y, v)     vst1q_f32(y, v)
+#define ENTRY(name)     clvk_winograd_##name##_f32__neon
+#define part_of(n)      (n)
 #define set1(v)         vdupq_n_f32(v)
 #define add(a, b)       vaddq_f32(a, b)
 #define sub(a, b)       vsubq_f32(a, b)
@@ -15,18 +15,6 @@
 #define fnmadd(a, b, c) vfmsq_f32(c, a, b)
 
 typedef float32x4_t vec;
+typedef size_t part;
 
 #include "kernels/winograd_f32.inc"
-
-void clvk_winograd_in_f32__neon(size_t m, const float *const *rows, float *v, size_t v_ld, size_t channels)
-{
-    if (m == 4)
-        in_all(4, rows, v, v_ld, channels);
-    else
-        in_all(2, rows, v, v_ld, channels);
-}
-
-void clvk_winograd_out_f32__neon(const clvi_winograd_tile *tile, const float *products, float *y, size_t channels)
-{
-    out_all(tile, products, y, channels);
-}
