@@ -5,14 +5,10 @@
 
 #include "base/size.h"
 #include "ops/op.h"
+#include "ops/region.h"
 #include "ops/walk.h"
 
-typedef struct pad_plan {
-    int64_t begin[CLV_MAX_RANK]; /* output index i is input index i - begin */
-    int64_t dims[CLV_MAX_RANK];  /* of the output */
-} pad_plan;
-
-static clv_status pad_resolve(const clvi_op_call *call, pad_plan *plan, clv_error *err)
+clv_status clvi_border_of(const clvi_op_call *call, clvi_border *plan, clv_error *err)
 {
     int64_t pads[2 * CLV_MAX_RANK], axes[CLV_MAX_RANK];
     bool found, chosen[CLV_MAX_RANK];
@@ -59,12 +55,21 @@ static pad_mode pad_mode_of(const clvi_op_call *call)
     return PAD_UNKNOWN;
 }
 
+bool clvi_border_is_zero(const clvi_op_call *call)
+{
+    const clv_tensor *const value = clvi_call_in(call, 2);
+    if (pad_mode_of(call) != PAD_CONSTANT)
+        return false;
+    return value ? value->dtype == CLV_FLOAT32 && value->data && *(const float *)value->data == 0
+                 : clvi_node_float(call->node, "value", 0) == 0;
+}
+
 static clv_status pad_infer(clvi_op_call *call, clv_error *err)
 {
-    pad_plan plan;
+    clvi_border plan;
     TRY(clvi_call_arity(call, call->opset < 11 ? 1 : 2, call->opset < 11 ? 1 : call->opset < 18 ? 3 : 4, err));
     const clv_tensor *x = call->in[0], *value = clvi_call_in(call, 2);
-    TRY(pad_resolve(call, &plan, err));
+    TRY(clvi_border_of(call, &plan, err));
     if (value && (value->dtype != x->dtype || clv_tensor_count(value) != 1))
         return FAIL(err, CLV_ERR_FORMAT, "node \"%s\": the value of Pad must be one %s", clvi_call_label(call),
                     clv_dtype_name(x->dtype));
@@ -80,7 +85,7 @@ static clv_status pad_infer(clvi_op_call *call, clv_error *err)
 }
 
 /* The whole output filled, then the part of the input that is inside copied. */
-static void pad_constant(clvi_op_call *call, const pad_plan *plan)
+static void pad_constant(clvi_op_call *call, const clvi_border *plan)
 {
     const clv_tensor *x = call->in[0], *value = clvi_call_in(call, 2);
     clv_tensor *y = call->out[0];
@@ -131,8 +136,8 @@ static clv_status pad_run(clvi_op_call *call, clv_error *err)
 {
     const clv_tensor *x = call->in[0], *y = call->out[0];
     const pad_mode mode = pad_mode_of(call);
-    pad_plan plan;
-    TRY(pad_resolve(call, &plan, err));
+    clvi_border plan;
+    TRY(clvi_border_of(call, &plan, err));
     if (!clv_tensor_count(y))
         return CLV_OK;
     if (mode == PAD_CONSTANT || !x->rank) {

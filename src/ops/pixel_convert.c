@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Data that only move. Between planes (NCHW) and pixels: a transpose of [c, h * w] an image, in blocks that stay in L1;
- * and the channel shuffle: a transpose of [groups, c / groups] a pixel, alone or with the concatenation before and the
- * split behind it. */
+ * a part of an image; and the channel shuffle: a transpose of [groups, c / groups] a pixel, alone or with the
+ * concatenation before and the split behind it. */
+#include <string.h>
+
 #include "base/size.h"
 #include "ops/pixels.h"
 #include "ops/walk.h"
@@ -82,6 +84,34 @@ static void run_to_planes(const clvi_pixel_step *step)
 
 const clvi_pixel_kind clvi_pixel_from_planes = {"to channels last", NULL, run_from_planes};
 const clvi_pixel_kind clvi_pixel_to_planes = {"from channels last", NULL, run_to_planes};
+
+/* Rows of all images of y. */
+static void part_rows(void *arg, int64_t begin, int64_t end)
+{
+    const clvi_pixel_step *const step = arg;
+    const clvi_pixels *const x = &step->x, *const y = &step->y;
+    const clvi_pixel_region *const p = &step->region;
+    const size_t behind = y->c - p->front - p->channels;
+    for (size_t line = (size_t)begin; line < (size_t)end; line++) {
+        const size_t row = p->row + line % y->h * p->row_step;
+        const float *from = x->data + ((line / y->h * x->h + row) * x->w + p->column) * x->ld + p->first;
+        float *to = y->data + line * y->w * y->ld;
+        for (size_t q = 0; q < y->w; q++, from += p->column_step * x->ld, to += y->ld) {
+            memset(to, 0, p->front * sizeof *to);
+            memcpy(to + p->front, from, p->channels * sizeof *to);
+            memset(to + p->front + p->channels, 0, behind * sizeof *to);
+        }
+    }
+}
+
+static void run_part(const clvi_pixel_step *step)
+{
+    const clvi_pixels *const y = &step->y;
+    clvi_split_range(step->pool, (int64_t)(y->n * y->h), 1 + (int64_t)(32768 / (y->w * y->c + 1)), part_rows,
+                     (void *)(uintptr_t)step);
+}
+
+const clvi_pixel_kind clvi_pixel_part = {"part, channels last", NULL, run_part};
 
 static void shuffle_pixels(void *arg, int64_t begin, int64_t end)
 {

@@ -30,6 +30,12 @@ typedef struct clvi_pixel_conv {
     clvi_act_f32 act; /* after the clamp */
 } clvi_pixel_conv;
 
+/* Some rows, columns and channels of x, between channels of zeros: y(r, q, front + j) = x(row + r * row_step, column +
+ * q * column_step, first + j), j < channels. */
+typedef struct clvi_pixel_region {
+    size_t row, row_step, column, column_step, first, channels, front;
+} clvi_pixel_region;
+
 typedef struct clvi_pixel_step clvi_pixel_step;
 
 /* A way to compute a step. */
@@ -54,6 +60,7 @@ struct clvi_pixel_step {
     clvi_pool_shape window;      /* pooling */
     bool maximum, count_pads;    /* pooling: else the mean; of the padded window */
     size_t groups;               /* of a shuffle */
+    clvi_pixel_region region;    /* of a part */
     void *work;                  /* kind->work() bytes, CLV_ALIGN-aligned */
     const clvi_pixel_step *next; /* the step that multiplies after this one, views; its weights are fetched; or NULL */
 };
@@ -71,6 +78,7 @@ extern const clvi_pixel_kind clvi_pixel_pool;        /* maximum or mean of windo
 extern const clvi_pixel_kind clvi_pixel_global_mean; /* of an image, a number a channel */
 extern const clvi_pixel_kind clvi_pixel_shuffle;     /* y[j * groups + g] = x[g * (c / groups) + j] */
 extern const clvi_pixel_kind clvi_pixel_exchange;    /* x and other put together, shuffled in two groups: y, rest */
+extern const clvi_pixel_kind clvi_pixel_part;        /* a region of x */
 extern const clvi_pixel_kind clvi_pixel_from_planes; /* NCHW tensor -> y */
 extern const clvi_pixel_kind clvi_pixel_to_planes;   /* x -> NCHW tensor */
 

@@ -3,11 +3,8 @@
 #include <string.h>
 
 #include "ops/op.h"
+#include "ops/region.h"
 #include "ops/walk.h"
-
-typedef struct slice_plan {
-    int64_t start[CLV_MAX_RANK], step[CLV_MAX_RANK], dims[CLV_MAX_RANK];
-} slice_plan;
 
 static int64_t clamp(int64_t v, int64_t lo, int64_t hi)
 {
@@ -15,7 +12,7 @@ static int64_t clamp(int64_t v, int64_t lo, int64_t hi)
 }
 
 /* start : end : step over an axis of `extent`. */
-static void slice_axis(slice_plan *plan, int axis, int64_t extent, int64_t start, int64_t end, int64_t step)
+static void slice_axis(clvi_slice *plan, int axis, int64_t extent, int64_t start, int64_t end, int64_t step)
 {
     const int64_t low = step > 0 ? 0 : -1; /* what "before the first" is */
     start = clamp(start < 0 ? start + extent : start, 0, extent + low);
@@ -38,7 +35,7 @@ static clv_status slice_list(const clvi_op_call *call, const char *name, size_t 
     return clvi_call_ints(call, name, SIZE_MAX, out, CLV_MAX_RANK, count, &found, err);
 }
 
-static clv_status slice_resolve(const clvi_op_call *call, slice_plan *plan, clv_error *err)
+clv_status clvi_slice_of(const clvi_op_call *call, clvi_slice *plan, clv_error *err)
 {
     int64_t starts[CLV_MAX_RANK], ends[CLV_MAX_RANK], axes[CLV_MAX_RANK], steps[CLV_MAX_RANK];
     size_t count, n_ends, n_axes, n_steps = 0;
@@ -70,9 +67,9 @@ static clv_status slice_resolve(const clvi_op_call *call, slice_plan *plan, clv_
 
 static clv_status slice_infer(clvi_op_call *call, clv_error *err)
 {
-    slice_plan plan;
+    clvi_slice plan;
     TRY(clvi_call_arity(call, call->opset < 10 ? 1 : 3, call->opset < 10 ? 1 : 5, err));
-    TRY(slice_resolve(call, &plan, err));
+    TRY(clvi_slice_of(call, &plan, err));
     return clvi_call_set_shape(call, call->out[0], call->in[0]->dtype, call->in[0]->rank, plan.dims, err);
 }
 
@@ -81,8 +78,8 @@ static clv_status slice_run(clvi_op_call *call, clv_error *err)
     const clv_tensor *x = call->in[0];
     const size_t element = clv_dtype_size(x->dtype);
     int64_t to[CLV_MAX_RANK], from[CLV_MAX_RANK], offset = 0;
-    slice_plan plan;
-    TRY(slice_resolve(call, &plan, err));
+    clvi_slice plan;
+    TRY(clvi_slice_of(call, &plan, err));
     if (!clv_tensor_count(call->out[0]))
         return CLV_OK;
     clvi_dense_strides(x->rank, plan.dims, element, to);

@@ -4,6 +4,7 @@
 #ifndef CLVI_RUNTIME_PLAN_BUILD_H
 #define CLVI_RUNTIME_PLAN_BUILD_H
 
+#include "ops/pixels.h"
 #include "runtime/plan.h"
 
 #define CLVI_CHAIN_NODES 12
@@ -69,6 +70,15 @@ typedef struct clvi_exchange {
 } clvi_exchange;
 bool clvi_match_exchange(const clvi_build *b, size_t node, clvi_exchange *found);
 
+/* Slices of an image that exists as pixels, and zeros around its channels: the shortcut of a ResNet where the map
+ * shrinks. One step, which may run before its turn: then the convolution that it is added to can do that. */
+typedef struct clvi_part {
+    size_t nodes[4], n_nodes;
+    int32_t x, y; /* values */
+    clvi_pixel_region region;
+} clvi_part;
+bool clvi_match_part(const clvi_build *b, size_t node, clvi_part *found);
+
 /* Pooling stays on pixels where its input is; so does the mean of an image. */
 bool clvi_match_pool(const clvi_build *b, size_t node, clvi_pool_shape *window);
 bool clvi_match_global_mean(const clvi_build *b, size_t node);
@@ -81,6 +91,7 @@ bool clvi_match_gemm(const clvi_build *b, size_t node, clvi_conv_shape *s);
 clv_status clvi_emit_node(clvi_build *b, size_t node, bool on_pixels, clv_error *err); /* an operator as it is */
 clv_status clvi_emit_channels(clvi_build *b, size_t node, clv_error *err);
 clv_status clvi_emit_shuffle(clvi_build *b, const size_t nodes[3], size_t groups, clv_error *err);
+clv_status clvi_emit_part(clvi_build *b, const clvi_part *found, clv_error *err);
 clv_status clvi_emit_exchange(clvi_build *b, const clvi_exchange *found, clv_error *err);
 clv_status clvi_emit_concat(clvi_build *b, size_t node, clv_error *err); /* no step: changes those that write */
 clv_status clvi_emit_chain(clvi_build *b, const clvi_chain *chain, clv_error *err);

@@ -286,6 +286,26 @@ clv_status clvi_emit_exchange(clvi_build *b, const clvi_exchange *found, clv_err
     return CLV_OK;
 }
 
+clv_status clvi_emit_part(clvi_build *b, const clvi_part *found, clv_error *err)
+{
+    clvi_step *const step = new_pixel_step(b, found->nodes[found->n_nodes - 1], &clvi_pixel_part);
+    const int32_t reads = pixel_slot(b, found->x), writes = pixel_slot(b, found->y);
+    if (!step)
+        return FAIL(err, CLV_ERR_NOMEM, "step of a plan");
+    (void)pixels_of(b, found->y);
+    step->pixel->x = view(b, found->x);
+    step->pixel->y = view(b, found->y);
+    step->pixel->region = found->region;
+    TRY(set_slots(b, step, &reads, 1, &writes, 1, err));
+    TRY(list_nodes(b, step, found->nodes, found->n_nodes, err));
+    step->profile.nodes = clvi_node_label(b->graph, b->graph->nodes[found->nodes[0]]);
+    count_bytes(b, step);
+    for (size_t i = 0; i < found->n_nodes; i++)
+        b->done[found->nodes[i]] = true;
+    made(b, found->y, true);
+    return CLV_OK;
+}
+
 static const float *constant(const clvi_build *b, size_t node, size_t i)
 {
     const clvi_node *const n = b->graph->nodes[node];

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "ops/region.h"
+#include "runtime/infer.h"
 #include "runtime/plan_build.h"
 
 static const clv_tensor *value(const clvi_build *b, int32_t id)
@@ -457,4 +459,62 @@ bool clvi_match_exchange(const clvi_build *b, size_t index, clvi_exchange *found
         found->y[1] = split->out[1];
     }
     return true;
+}
+
+/* The region of a region that a Slice takes; false: it goes backwards, or cuts the batch. */
+static bool take_slice(clvi_pixel_region *p, const clvi_op_call *call)
+{
+    clvi_slice s;
+    if (clvi_slice_of(call, &s, NULL) != CLV_OK || s.start[0] != 0 || s.dims[0] != call->in[0]->dims[0] ||
+        s.step[1] != 1 || s.step[2] < 1 || s.step[3] < 1)
+        return false;
+    p->first += (size_t)s.start[1];
+    p->channels = (size_t)s.dims[1];
+    p->row += (size_t)s.start[2] * p->row_step;
+    p->row_step *= (size_t)s.step[2];
+    p->column += (size_t)s.start[3] * p->column_step;
+    p->column_step *= (size_t)s.step[3];
+    return true;
+}
+
+/* Zeros around the channels alone. */
+static bool take_zeros(clvi_pixel_region *p, const clvi_op_call *call)
+{
+    clvi_border border;
+    const int64_t *const d = call->in[0]->dims;
+    if (!clvi_border_is_zero(call) || clvi_border_of(call, &border, NULL) != CLV_OK)
+        return false;
+    for (int i = 0; i < 4; i++)
+        if (i != 1 ? border.begin[i] != 0 || border.dims[i] != d[i]
+                   : border.begin[i] < 0 || border.dims[i] < border.begin[i] + d[i])
+            return false;
+    p->front = (size_t)border.begin[1];
+    return true;
+}
+
+bool clvi_match_part(const clvi_build *b, size_t index, clvi_part *found)
+{
+    const clvi_node *node = b->graph->nodes[index];
+    if (!b->keep[index] || b->done[index] || !clvi_node_is(node, "Slice") || node->in[0] == CLVI_NONE)
+        return false;
+    const clv_tensor *const x = value(b, node->in[0]);
+    if (!is_image(x) || clvi_is_flat(x) || !b->as_pixels[node->in[0]])
+        return false;
+    *found = (clvi_part){.x = node->in[0], .region = {.row_step = 1, .column_step = 1}};
+    for (size_t i = index; i != CLVI_NO_NODE && found->n_nodes < sizeof found->nodes / sizeof *found->nodes;) {
+        clvi_op_call call;
+        node = b->graph->nodes[i];
+        const bool zeros = clvi_node_is(node, "Pad");
+        if ((!zeros && !clvi_node_is(node, "Slice")) || node->n_out != 1 || !is_image(value(b, node->out[0])) ||
+            clvi_is_flat(value(b, node->out[0])) ||
+            clvi_call_bind(&call, b->graph, i, &b->plan->shapes, NULL) != CLV_OK ||
+            !(zeros ? take_zeros(&found->region, &call) : take_slice(&found->region, &call)))
+            break;
+        found->nodes[found->n_nodes++] = i;
+        found->y = node->out[0];
+        i = zeros ? CLVI_NO_NODE : only_reader(b, found->y);
+        if (i != CLVI_NO_NODE && b->graph->nodes[i]->in[0] != found->y)
+            break;
+    }
+    return found->n_nodes > 0;
 }

@@ -96,10 +96,13 @@ static clv_status emit(clvi_build *b, size_t index, clv_error *err)
     clvi_exchange exchange;
     clvi_conv_shape shape;
     clvi_pool_shape window;
+    clvi_part part;
     size_t nodes[3], groups;
     if (b->plan->base.fuse & CLVI_FUSE_LAYOUT) {
         if (clvi_match_conv(b, index, &chain) || clvi_match_scaled(b, index, &chain))
             return clvi_emit_chain(b, &chain, err);
+        if (clvi_match_part(b, index, &part))
+            return clvi_emit_part(b, &part, err);
         if (clvi_match_pool(b, index, &window))
             return clvi_emit_pool(b, index, &window, err);
         if (clvi_match_gemm(b, index, &shape))
@@ -120,6 +123,22 @@ static clv_status emit(clvi_build *b, size_t index, clv_error *err)
     return clvi_emit_node(b, index, false, err);
 }
 
+/* Parts of what node reads that others need, too: emitted before it, in whose chain they may then be added. */
+static clv_status emit_parts(clvi_build *b, size_t index, clv_error *err)
+{
+    const clvi_node *const node = b->graph->nodes[index];
+    clvi_part part;
+    for (size_t k = 0; k < node->n_in && b->plan->base.fuse & CLVI_FUSE_LAYOUT; k++) {
+        const int32_t v = node->in[k];
+        if (v == CLVI_NONE || b->uses[v] < 2 || !b->as_pixels[v])
+            continue;
+        for (size_t i = index + 1; i < b->graph->n_nodes; i++)
+            if (b->graph->nodes[i]->n_in > 0 && b->graph->nodes[i]->in[0] == v && clvi_match_part(b, i, &part))
+                TRY(clvi_emit_part(b, &part, err));
+    }
+    return CLV_OK;
+}
+
 static clv_status build_steps(clvi_plan *plan, clv_error *err)
 {
     clvi_build b;
@@ -128,8 +147,10 @@ static clv_status build_steps(clvi_plan *plan, clv_error *err)
         return FAIL(err, CLV_ERR_NOMEM, "plan");
     TRY(open_build(&b, plan, err));
     for (size_t i = 0; i < b.graph->n_nodes; i++)
-        if (b.keep[i] && !b.done[i])
+        if (b.keep[i] && !b.done[i]) {
+            TRY(emit_parts(&b, i, err));
             TRY(emit(&b, i, err));
+        }
     for (size_t i = 0; i < plan->base.n_fetch; i++)
         TRY(clvi_need_dense(&b, b.graph->n_nodes - 1, plan->base.fetch[i], err));
     return CLV_OK;

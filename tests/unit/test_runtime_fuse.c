@@ -230,12 +230,45 @@ static void branches(net *g)
     push(g, y, c, g->h[x], g->w[x]);
 }
 
+/* Elements start, start + step, ... of one axis of v, whose extent is that. */
+static int32_t slice(net *g, int32_t v, int64_t axis, int64_t start, int64_t end, int64_t step)
+{
+    return NODE(g->graph, "Slice",
+                IDS(v, add_ints(g->graph, fresh(g), 1, DIMS(start)), add_ints(g->graph, fresh(g), 1, DIMS(end)),
+                    add_ints(g->graph, fresh(g), 1, DIMS(axis)), add_ints(g->graph, fresh(g), 1, DIMS(step))),
+                fresh(g));
+}
+
+/* A block of a ResNet where the map shrinks: its shortcut is every other pixel, between channels of zeros. */
+static void shrinking(net *g)
+{
+    const size_t x = g->n - 1;
+    const int64_t c = g->c[x], h = g->h[x], w = g->w[x], cut = below(g, 3) || c < 2 ? 0 : 1, kept = c - cut;
+    const int64_t front = (int64_t)below(g, 4), o = kept + front + (int64_t)below(g, 4);
+    const int64_t step = h > 2 && w > 2 ? 2 : 1, start = step == 2 ? (int64_t)below(g, 2) : 0;
+    const int64_t rows = (h - start + step - 1) / step, columns = (w - start + step - 1) / step;
+    conv(g, x, o, 3, 3, step, 1, false);
+    const size_t y = g->n - 1;
+    int32_t v = g->id[x];
+    if (cut)
+        v = slice(g, v, 1, cut, INT64_MAX, 1);
+    v = slice(g, v, 2, start, INT64_MAX, step);
+    v = slice(g, v, -1, start, w, step);
+    const int32_t pads = add_ints(g->graph, fresh(g), 8, DIMS(0, front, 0, 0, 0, o - kept - front, 0, 0));
+    push(g, NODE(g->graph, "Pad", IDS(v, pads), fresh(g)), o, rows, columns);
+    if (rows == g->h[y] && columns == g->w[y])
+        push(g, NODE(g->graph, "Add", IDS(g->id[y], g->id[g->n - 1]), fresh(g)), o, rows, columns);
+}
+
 static void block(net *g)
 {
     static const int64_t windows[][2] = {{3, 3}, {5, 5}, {1, 1}, {3, 1}, {1, 5}, {2, 2}};
     const int64_t *const k = windows[below(g, 6)], o = 1 + (int64_t)below(g, 40), c = g->c[g->n - 1];
     const int64_t stride = 1 + (int64_t)below(g, 2), dilation = below(g, 4) ? 1 : 2;
-    switch (below(g, 9)) {
+    switch (below(g, 10)) {
+    case 9:
+        shrinking(g);
+        break;
     case 8:
         branches(g);
         break;
@@ -491,6 +524,39 @@ static void attention_becomes_steps(void **state)
     clvi_graph_free(g.graph);
 }
 
+/* The shortcut of a block where the map shrinks is one step, before those of the block, whose last one adds it. */
+static void a_shortcut_of_slices_is_added_in_the_chain(void **state)
+{
+    (void)state;
+    net g = {.graph = new_graph(13)};
+    clvi_session *session = NULL;
+    clvi_profile_row rows[16];
+    float x[8 * 64] = {0};
+    clv_tensor out;
+    const clv_tensor in = tensor_of(CLV_FLOAT32, 4, DIMS(1, 8, 8, 8), x);
+    const clvi_session_opts opts = {.fuse_always = true};
+    static const char *const kernels[] = {"to channels last",           "convolution, channels last",
+                                          "part, channels last",        "convolution, channels last",
+                                          "convolution, channels last", "from channels last"};
+    clvi_rng_seed(&g.rng, 1);
+    push(&g, add_input(g.graph, "x", CLV_FLOAT32, 4, DIMS(-1, 8, 8, 8)), 8, 8, 8);
+    conv(&g, 0, 8, 1, 1, 1, 1, false);
+    const size_t trunk = g.n - 1;
+    conv(&g, trunk, 16, 3, 3, 2, 1, false);
+    conv(&g, g.n - 1, 16, 1, 1, 1, 1, false);
+    const int32_t half = slice(&g, slice(&g, g.id[trunk], 2, 0, 8, 2), 3, 0, 8, 2);
+    const int32_t pads = add_ints(g.graph, fresh(&g), 8, DIMS(0, 4, 0, 0, 0, 4, 0, 0));
+    const int32_t wide = NODE(g.graph, "Pad", IDS(half, pads), fresh(&g));
+    add_output(g.graph, NODE(g.graph, "Relu", IDS(NODE(g.graph, "Add", IDS(g.id[g.n - 1], wide), fresh(&g))), "y"));
+    assert_int_equal(clvi_session_create(&session, g.graph, &opts, NULL, NULL), CLV_OK);
+    assert_int_equal(clvi_session_run(session, &in, 1, &out, NULL), CLV_OK);
+    assert_int_equal(clvi_session_profile(session, rows, COUNT(rows)), COUNT(kernels));
+    for (size_t i = 0; i < COUNT(kernels); i++)
+        assert_string_equal(rows[i].kernel, kernels[i]);
+    clvi_session_free(session);
+    clvi_graph_free(g.graph);
+}
+
 static void environment_switches_fusion(void **state)
 {
     (void)state;
@@ -557,8 +623,11 @@ int main(int argc, char **argv)
     if (argc > 1)
         networks = strtoull(argv[1], NULL, 10);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fused_equals_unfused),     cmocka_unit_test(chains_become_steps),
-        cmocka_unit_test(attention_becomes_steps),  cmocka_unit_test(environment_switches_fusion),
+        cmocka_unit_test(fused_equals_unfused),
+        cmocka_unit_test(chains_become_steps),
+        cmocka_unit_test(attention_becomes_steps),
+        cmocka_unit_test(environment_switches_fusion),
+        cmocka_unit_test(a_shortcut_of_slices_is_added_in_the_chain),
         cmocka_unit_test(small_regions_stay_dense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
