@@ -47,7 +47,8 @@ static void filter_slice(const clvi_pixel_filter *p, const clvi_dwrow *row, size
         n = clvi_min_size(count, ow - q);
         for (size_t i = 0; i < row->kh; i++) {
             const ptrdiff_t at = (ptrdiff_t)(r * (size_t)s->sh + i * (size_t)s->dh) - s->pt;
-            rows[i] = at < 0 || at >= s->h ? NULL : p->x + (size_t)at % p->ring * p->row_floats + ch;
+            const size_t row_at = (size_t)at < p->ring ? (size_t)at : (size_t)at % p->ring;
+            rows[i] = at < 0 || at >= s->h ? NULL : p->x + row_at * p->row_floats + ch;
         }
         p->kernels->dwrow_f32(row, rows, k, bias, y, q, n);
     }

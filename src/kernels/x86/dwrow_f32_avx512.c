@@ -132,8 +132,8 @@ INLINE void row(const clvi_dwrow *p, const float *const *x, const float *k, cons
     const size_t most = sw > 1 ? PIXELS / 2 : PIXELS; /* more than 4 win nothing with stride 2, and take 14 KB */
     size_t pixels;
     for (size_t q = first, end = first + count; q < end; q += pixels, y += pixels * p->y_ld) {
-        const size_t groups = (end - q + most - 1) / most;
-        pixels = (end - q + groups - 1) / groups;
+        const uint32_t left = (uint32_t)(end - q), groups = (left + (uint32_t)most - 1) / (uint32_t)most;
+        pixels = left <= most ? left : (left + groups - 1) / groups; /* of 32 bits: a long division takes twice as long */
         if (!fits(p, q, pixels, kw, sw))
             pixels = 1;
         if (pixels == 1 && !fits(p, q, 1, kw, sw)) { /* what becomes of a pixel depends on itself alone */
