@@ -11,7 +11,7 @@
 #define CHUNK_PIXELS 96           /* output pixels done together, where a row has not more */
 #define CHUNK_BYTES  (192u << 10) /* of their filtered rows, at most */
 #define PICTURE      4            /* channels of one, at most */
-#define WIDE_BYTES   (1u << 20)   /* of an image's expanded tensor, from which it pays not to store it */
+#define WIDE_BYTES   (512u << 10) /* of an image's expanded tensor, from which it pays not to store it */
 
 bool clvi_pixel_expands(const clvi_conv_shape *expand)
 {
