@@ -491,17 +491,28 @@ static void chains_become_steps(void **state)
     clvi_graph_free(g.graph);
 }
 
+/* The steps of a network with everything fused that can be. */
+static void check_kernels(const net *g, const clv_tensor *in, const char *const *kernels, size_t n)
+{
+    const clvi_session_opts opts = {.fuse_always = true};
+    clvi_session *session = NULL;
+    clvi_profile_row rows[16];
+    clv_tensor out;
+    assert_int_equal(clvi_session_create(&session, g->graph, &opts, NULL, NULL), CLV_OK);
+    assert_int_equal(clvi_session_run(session, in, 1, &out, NULL), CLV_OK);
+    assert_int_equal(clvi_session_profile(session, rows, COUNT(rows)), n);
+    for (size_t i = 0; i < n; i++)
+        assert_string_equal(rows[i].kernel, kernels[i]);
+    clvi_session_free(session);
+}
+
 /* The scale of squeeze and excitation runs in the convolution behind it, what stands before in one step. */
 static void attention_becomes_steps(void **state)
 {
     (void)state;
     net g = {.graph = new_graph(13)};
-    clvi_session *session = NULL;
-    clvi_profile_row rows[16];
     float x[8 * 49] = {0};
-    clv_tensor out;
     const clv_tensor in = tensor_of(CLV_FLOAT32, 4, DIMS(1, 8, 7, 7), x);
-    const clvi_session_opts opts = {.fuse_always = true};
     static const char *const kernels[] = {"to channels last",           "pointwise + depthwise",
                                           "global mean, channels last", "convolution, channels last",
                                           "convolution, channels last", "convolution, channels last",
@@ -515,12 +526,7 @@ static void attention_becomes_steps(void **state)
     attention(&g);
     conv(&g, g.n - 1, 8, 1, 1, 1, 1, false);
     add_output(g.graph, g.id[g.n - 1]);
-    assert_int_equal(clvi_session_create(&session, g.graph, &opts, NULL, NULL), CLV_OK);
-    assert_int_equal(clvi_session_run(session, &in, 1, &out, NULL), CLV_OK);
-    assert_int_equal(clvi_session_profile(session, rows, COUNT(rows)), COUNT(kernels));
-    for (size_t i = 0; i < COUNT(kernels); i++)
-        assert_string_equal(rows[i].kernel, kernels[i]);
-    clvi_session_free(session);
+    check_kernels(&g, &in, kernels, COUNT(kernels));
     clvi_graph_free(g.graph);
 }
 
@@ -529,12 +535,8 @@ static void a_shortcut_of_slices_is_added_in_the_chain(void **state)
 {
     (void)state;
     net g = {.graph = new_graph(13)};
-    clvi_session *session = NULL;
-    clvi_profile_row rows[16];
     float x[8 * 64] = {0};
-    clv_tensor out;
     const clv_tensor in = tensor_of(CLV_FLOAT32, 4, DIMS(1, 8, 8, 8), x);
-    const clvi_session_opts opts = {.fuse_always = true};
     static const char *const kernels[] = {"to channels last",           "convolution, channels last",
                                           "part, channels last",        "convolution, channels last",
                                           "convolution, channels last", "from channels last"};
@@ -548,12 +550,7 @@ static void a_shortcut_of_slices_is_added_in_the_chain(void **state)
     const int32_t pads = add_ints(g.graph, fresh(&g), 8, DIMS(0, 4, 0, 0, 0, 4, 0, 0));
     const int32_t wide = NODE(g.graph, "Pad", IDS(half, pads), fresh(&g));
     add_output(g.graph, NODE(g.graph, "Relu", IDS(NODE(g.graph, "Add", IDS(g.id[g.n - 1], wide), fresh(&g))), "y"));
-    assert_int_equal(clvi_session_create(&session, g.graph, &opts, NULL, NULL), CLV_OK);
-    assert_int_equal(clvi_session_run(session, &in, 1, &out, NULL), CLV_OK);
-    assert_int_equal(clvi_session_profile(session, rows, COUNT(rows)), COUNT(kernels));
-    for (size_t i = 0; i < COUNT(kernels); i++)
-        assert_string_equal(rows[i].kernel, kernels[i]);
-    clvi_session_free(session);
+    check_kernels(&g, &in, kernels, COUNT(kernels));
     clvi_graph_free(g.graph);
 }
 
