@@ -76,7 +76,7 @@ static clv_status explore(clvi_job *j, clv_error *err)
                                     .calibration = j->images ? &j->calibration : NULL,
                                     .stats = j->opts.stats,
                                     .opts = &opts,
-                                    .memory = (size_t)j->opts.max_memory / 4,
+                                    .memory = (size_t)j->opts.max_memory / 3,
                                     .context = j->context};
     bool found = false;
     TRY(clvi_journal_candidates(&found, j->lists, j->sites.n, &j->journal, err));
