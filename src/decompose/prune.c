@@ -130,7 +130,7 @@ static void price_slot(void *arg, size_t i, int worker)
 {
     const elimination *e = arg;
     const size_t k = e->g->k, n = e->g->n;
-    double *w = e->w + i * k * n, *const scratch = e->scratch + (size_t)worker * k * (n + k);
+    double *const w = e->w + i * k * n;
     if (!e->data) {
         e->loss[i] = energy(w, k * n);
         return;
@@ -141,6 +141,7 @@ static void price_slot(void *arg, size_t i, int worker)
         clvi_gemm(NULL, (clvi_out){w, n}, 1, -1, z, clvi_view_of(e->scaled, k, n, n));
         clvi_gemm(NULL, (clvi_out){d, k}, 1, -1, z, clvi_transposed(z));
     }
+    double *const scratch = e->scratch + (size_t)worker * k * (n + k);
     e->loss[i] = scale_slot(scratch, e, i) ? energy(scratch, k * n) : (double)NAN;
 }
 
