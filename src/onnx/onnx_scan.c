@@ -162,7 +162,7 @@ static clv_status scan_message(scanner *s, const uint8_t *p, const uint8_t *end,
     s->memory += type->sizeof_message;
     while (p < end) {
         const uint8_t *const at = p;
-        field f;
+        field f = {0};
         TRY(read_field(s, &f, p, end, type, &p));
         TRY(check_field(s, &f, at, type));
         if (!f.known || f.known->type != PROTOBUF_C_TYPE_MESSAGE)

@@ -6,6 +6,8 @@
 #include "kernels/neon/lanes_neon.h"
 
 #define ENTRY(name)     clvk_winograd_##name##_f32__neon
+#define load(x)         vld1q_f32(x)
+#define store(y, v)     vst1q_f32(y, v)
 #define part_of(n)      (n)
 #define set1(v)         vdupq_n_f32(v)
 #define add(a, b)       vaddq_f32(a, b)

@@ -9,6 +9,8 @@
 #define LANES                  8
 #define INLINE                 static inline __attribute__((always_inline))
 #define ENTRY(name)            clvk_winograd_##name##_f32__avx2
+#define load(x)                _mm256_loadu_ps(x)
+#define store(y, v)            _mm256_storeu_ps(y, v)
 #define load_part(x, some)     _mm256_maskload_ps(x, some)
 #define store_part(y, v, some) _mm256_maskstore_ps(y, some, v)
 #define set1(v)                _mm256_set1_ps(v)

@@ -9,6 +9,8 @@
 #define LANES                  16
 #define INLINE                 static inline __attribute__((always_inline))
 #define ENTRY(name)            clvk_winograd_##name##_f32__avx512
+#define load(x)                _mm512_loadu_ps(x)
+#define store(y, v)            _mm512_storeu_ps(y, v)
 #define part_of(n)             (__mmask16)((n) < LANES ? (1U << (n)) - 1 : 0xffff)
 #define load_part(x, some)     _mm512_maskz_loadu_ps(some, x)
 #define store_part(y, v, some) _mm512_mask_storeu_ps(y, some, v)
