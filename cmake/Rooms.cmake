@@ -54,7 +54,7 @@ endfunction()
 function(clv_test name)
     cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;ROOMS;LABELS;ARGS" ${ARGN})
     if(NOT T_TIMEOUT)
-        set(T_TIMEOUT 300)
+        set(T_TIMEOUT 900)
     endif()
     add_executable(${name} ${T_SOURCES})
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include
