@@ -8,7 +8,7 @@
 #include "kernels/kernels.h"
 
 /* Rows cut into the fewest panels of at most mr rows, as equal as possible: 16 rows with mr 14 are 8 + 8. To be made
- * once for a loop: on some processors a division takes as long as a hundred multiply-adds. */
+ * once for a loop, since it divides: docs/perf.md, "Small layers". */
 typedef struct clvi_panels {
     size_t count, each, extra; /* the first `extra` have one row more than `each` */
 } clvi_panels;

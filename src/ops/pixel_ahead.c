@@ -52,7 +52,7 @@ clvi_pixel_source clvi_pixel_source_of(const clvi_pixel_step *step, size_t worke
     size_t head, next_head = 0;
     const span own = weights_of(step, worker, &head);
     const span next = step->next ? weights_of(step->next, worker, &next_head) : (span){NULL, 0};
-    clvi_pixel_source s = {.from = {own.from + head, next.from}, .own = own.bytes - head, .all = all};
+    clvi_pixel_source s = {.from = {own.from + head, next.from}, .own = own.bytes - head};
     s.bytes = s.own + next_head;
     s.each = (double)(s.bytes * threads) / (double)all;
     return s;

@@ -118,8 +118,7 @@ bool clvi_pixel_by_panels(const clvi_pixel_step *step);  /* do threads share the
 typedef struct clvi_pixel_source {
     const char *from[2];
     size_t own, bytes; /* own: those at from[0] */
-    size_t all;
-    double each; /* bytes for each output */
+    double each;       /* bytes for each output */
 } clvi_pixel_source;
 clvi_pixel_source clvi_pixel_source_of(const clvi_pixel_step *step, size_t worker, size_t all);
 
