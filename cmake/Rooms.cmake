@@ -21,9 +21,11 @@ set(CLV_FLAGS_avx2 -mavx2 -mfma -mf16c)
 set(CLV_FLAGS_avx512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl)
 
 # Those files inline one body for many constant sizes. Checked pointer by pointer in place, each would cost clang a minute and
-# gigabytes: there ASan checks by calls, and UBSan leaves out the pointer checks that ASan makes anyway.
+# gigabytes: there ASan checks by calls (src/kernels/x86/asan_calls.c), and UBSan leaves out the pointer checks that ASan makes
+# anyway.
 if(CLV_SANITIZE MATCHES address AND CMAKE_C_COMPILER_ID MATCHES Clang)
     set(CLV_FLAGS_sanitize -mllvm -asan-instrumentation-with-call-threshold=50
+                           -mllvm -asan-memory-access-callback-prefix=clvk_asan_
                            -fno-sanitize=pointer-overflow,null,alignment,object-size)
 endif()
 

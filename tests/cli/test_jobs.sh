@@ -18,9 +18,9 @@ no_search() {
 }
 
 images="builtin:shapes?n=48&seed=1"
-expect 0 "$cleave" new resnet20 -o net.onnx --width 0.25 --seed 1
-expect 0 "$cleave" new resnet20 -o other.onnx --width 0.25 --seed 2
-compress=("$cleave" compress net.onnx --calibration "$images" --preprocess cifar10 --samples 512)
+expect 0 "$cleave" new resnet20 -o net.onnx --width 0.25 --size 16 --seed 1
+expect 0 "$cleave" new resnet20 -o other.onnx --width 0.25 --size 16 --seed 2
+compress=("$cleave" compress net.onnx --calibration "$images" --preprocess cifar10 --resize 16 --samples 512)
 budget=("${compress[@]}" --budget macs=50%)
 
 # --- the same bytes on one thread and two; a recipe beside the output, no journal left
@@ -34,7 +34,7 @@ expect 0 cmp whole.onnx one.onnx
 expect 0 "${compress[@]}" -o again.onnx --recipe whole.onnx.recipe.json
 no_search
 expect 0 cmp whole.onnx again.onnx
-expect 2 "$cleave" compress other.onnx --calibration "$images" --preprocess cifar10 -o x.onnx --recipe whole.onnx.recipe.json
+expect 2 "$cleave" compress other.onnx --calibration "$images" --preprocess cifar10 --resize 16 -o x.onnx --recipe whole.onnx.recipe.json
 says err "belongs to another model"
 printf '{"cleave_recipe": 1,\n "layers": [ }' >broken.json
 expect 3 "${compress[@]}" -o x.onnx --recipe broken.json
@@ -50,7 +50,7 @@ expect 0 cmp whole.onnx first.onnx
 expect 0 "${budget[@]}" -o second.onnx --stats net.clvstats
 no_search
 expect 0 cmp whole.onnx second.onnx
-expect 0 "$cleave" compress net.onnx --stats net.clvstats --budget macs=60% -o sums.onnx --preprocess cifar10
+expect 0 "$cleave" compress net.onnx --stats net.clvstats --budget macs=60% -o sums.onnx --preprocess cifar10 --resize 16
 expect 0 "$cleave" stats show net.clvstats
 says out "samples"
 expect 2 "$cleave" compress other.onnx --stats net.clvstats --budget macs=60% -o x.onnx
@@ -72,7 +72,7 @@ expect 3 "$cleave" stats show net.onnx
 says err "is not a CLVSTATS file"
 
 # --- shards add up
-stats=("$cleave" stats net.onnx --calibration "$images" --preprocess cifar10 --samples 512)
+stats=("$cleave" stats net.onnx --calibration "$images" --preprocess cifar10 --resize 16 --samples 512)
 expect 0 "${stats[@]}" -o part1.clvstats --shard 1/3
 expect 0 "${stats[@]}" -o part2.clvstats --shard 2/3
 expect 0 "${stats[@]}" -o part3.clvstats --shard 3/3
@@ -81,7 +81,7 @@ says out "512"
 expect 0 "${compress[@]}" --budget macs=50% -o merged.onnx --stats merged.clvstats
 expect 2 "$cleave" stats merge part1.clvstats part1.clvstats -o x.clvstats
 says err "in another of the files, too"
-expect 0 "$cleave" stats other.onnx --calibration "$images" --preprocess cifar10 --samples 512 -o other.clvstats
+expect 0 "$cleave" stats other.onnx --calibration "$images" --preprocess cifar10 --resize 16 --samples 512 -o other.clvstats
 expect 2 "$cleave" stats merge part1.clvstats other.clvstats -o x.clvstats
 says err "different models"
 for wrong in 0/3 4/3 1 a/b 1/3x; do
@@ -100,12 +100,12 @@ no_file x.onnx
 no_file x.onnx.recipe.json
 
 # --- a sweep
-expect 0 "$cleave" frontier net.onnx --calibration "$images" --preprocess cifar10 --samples 512 \
+expect 0 "$cleave" frontier net.onnx --calibration "$images" --preprocess cifar10 --resize 16 --samples 512 \
     --budgets macs=60%,40%,1% --eval "builtin:shapes?n=50&seed=2" -o frontier.svg --json frontier.json
 says out "cannot be reached"
 expect 0 grep -q "</svg>" frontier.svg
 expect 0 grep -q '"budget": "macs=40%"' frontier.json
-expect 2 "$cleave" frontier net.onnx --calibration "$images" --preprocess cifar10 --budgets 60%
+expect 2 "$cleave" frontier net.onnx --calibration "$images" --preprocess cifar10 --resize 16 --budgets 60%
 checks=$((checks + 1))
 [ -z "$(find . "${TMPDIR:-/tmp}" -maxdepth 1 -name "cleave-*.clvstats" -newer whole.onnx 2>/dev/null)" ] ||
     fail "a temporary file of statistics is left"
@@ -132,7 +132,7 @@ says err "measured again"
 says out "before_ms"
 says out "faster"
 expect 0 grep -q '"planned_ms"' fast.json
-expect 0 "$cleave" frontier net.onnx --calibration "$images" --preprocess cifar10 --samples 512 \
+expect 0 "$cleave" frontier net.onnx --calibration "$images" --preprocess cifar10 --resize 16 --samples 512 \
     --budgets latency=100s,0.001us --threads 1 --eval "builtin:shapes?n=50&seed=2" --json frontier.json
 says out "latency_ms"
 says out "cannot be reached"
