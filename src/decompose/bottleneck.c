@@ -99,26 +99,18 @@ static void unfill(double *theta, const clvi_chain *chain, size_t group, size_t 
 typedef struct problem {
     clvi_cp space;
     double total;
-    bool made;
 } problem;
 
-/* What a curve's fits share. */
-typedef struct problems {
-    size_t n;
-    problem group[];
-} problems;
-
-static void problems_free(void *kept)
+static void release_problem(void *item)
 {
-    problems *all = kept;
-    for (size_t i = 0; i < all->n; i++)
-        clvi_cp_free(&all->group[i].space);
-    clvi_free(all);
+    problem *p = item;
+    clvi_cp_free(&p->space);
 }
 
 /* Without data the metric is the identity and the target W itself. */
-static clv_status make_problem(problem *p, const clvi_group *g, bool data, clv_error *err)
+static clv_status make_problem(void *item, clvi_group *g, bool data, clv_error *err)
 {
+    problem *p = item;
     if (data) {
         p->total = g->total;
         return clvi_cp_create(&p->space, g, g->s, g->h, err);
@@ -126,6 +118,7 @@ static clv_status make_problem(problem *p, const clvi_group *g, bool data, clv_e
     double *identity = clvi_calloc(g->q, g->q * sizeof *identity);
     if (!identity)
         return FAIL(err, CLV_ERR_NOMEM, "bottleneck over %zu inputs", g->q);
+    p->total = 0;
     for (size_t j = 0; j < g->n * g->q; j++)
         p->total += g->w[j] * g->w[j];
     for (size_t j = 0; j < g->q; j++)
@@ -134,6 +127,8 @@ static clv_status make_problem(problem *p, const clvi_group *g, bool data, clv_e
     clvi_free(identity);
     return st;
 }
+
+static const clvi_memo_kind problems = {sizeof(problem), make_problem, release_problem};
 
 /* r inner channels of one group, from the chain's r0 of them when that is not 0. */
 static clv_status fit_group(const product *to, problem *p, size_t group, size_t r, size_t r0, const clvi_fit_opts *opts,
@@ -163,42 +158,6 @@ out:
     return st;
 }
 
-/* Problems of so many groups, none made: what the memo keeps, or new ones, which the caller frees. */
-static problems *open_problems(clvi_memo *memo, size_t groups)
-{
-    if (memo && memo->kept)
-        return memo->kept;
-    problems *all = clvi_calloc(1, sizeof *all + groups * sizeof *all->group);
-    if (!all)
-        return NULL;
-    all->n = groups;
-    if (memo)
-        *memo = (clvi_memo){all, problems_free};
-    return all;
-}
-
-/* Group number i; what no later fit needs is freed. */
-static clv_status fit_one(const product *to, problems *all, size_t i, const clvi_conv *conv, const clvi_covariance *cov,
-                          size_t r, size_t r0, const clvi_fit_opts *opts, int *iterations, clv_context *context,
-                          clv_error *err)
-{
-    problem *const p = &all->group[i];
-    if (!p->made) {
-        clvi_group g;
-        TRY(clvi_group_create(&g, conv, i, cov ? &cov[i] : NULL, opts->ridge, context ? context->pool : NULL, err));
-        const clv_status st = make_problem(p, &g, opts->method != CLVI_METHOD_SVD, err);
-        clvi_group_free(&g);
-        TRY(st);
-        p->made = true;
-    }
-    const clv_status st = fit_group(to, p, i, r, r0, opts, iterations, context, err);
-    if (!opts->memo) {
-        clvi_cp_free(&p->space);
-        *p = (problem){0};
-    }
-    return st;
-}
-
 static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covariance *cov, const clvi_fit_opts *opts,
                       clvi_arena *arena, clv_context *context, clv_error *err)
 {
@@ -221,14 +180,17 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
                        clvi_arena_calloc(arena, (size_t)conv->o, r * sizeof(float))};
     if (!p.reduce || !p.depthwise || !p.expand)
         return FAIL(err, CLV_ERR_NOMEM, "weights of %lld inner channels", (long long)all);
-    problems *const all_groups = open_problems(opts->memo, groups);
-    clv_status st = all_groups ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "bottlenecks of %zu groups", groups);
+    clvi_memo own = {0}, *memo = opts->memo ? opts->memo : &own;
+    clvi_pool *const pool = context ? context->pool : NULL;
+    clv_status st = CLV_OK;
     for (size_t i = 0; st == CLV_OK && i < groups; i++) {
-        const product own = {p.reduce + i * r * c, p.depthwise + i * r * k, p.expand + i * n * r};
-        st = fit_one(&own, all_groups, i, conv, cov, r, r0, opts, &out->iterations, context, err);
+        const product to = {p.reduce + i * r * c, p.depthwise + i * r * k, p.expand + i * n * r};
+        void *item;
+        st = clvi_memo_item(&item, memo, &problems, conv, i, cov, opts, pool, err);
+        if (st == CLV_OK)
+            st = fit_group(&to, item, i, r, r0, opts, &out->iterations, context, err);
     }
-    if (all_groups && !opts->memo)
-        problems_free(all_groups);
+    clvi_memo_free(&own);
     TRY(st);
     clvi_conv *link = out->chain.link;
     out->chain.n = 3;

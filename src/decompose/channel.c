@@ -37,89 +37,68 @@ static int64_t macs(const clvi_conv *v, const clvi_fit_opts *opts)
     return inner(v, opts) * (v->o / v->groups + v->c / v->groups * v->kh * v->kw);
 }
 
-/* u[n, n]: rows are the eigenvectors of the responses' covariance, leading first; target[n, q] = W*. */
-static clv_status components(double *u, double *target, const clvi_group *g, bool data, clv_error *err)
+/* Of one group, whatever the size. */
+typedef struct principal {
+    double *u;      /* [n, n] rows are the eigenvectors of the responses' covariance, leading first */
+    double *target; /* [n, q] W* */
+} principal;
+
+static void release_principal(void *item)
+{
+    principal *p = item;
+    clvi_free(p->u);
+    clvi_free(p->target);
+    *p = (principal){0};
+}
+
+static clv_status analyse(const principal *p, const clvi_group *g, bool data, clv_error *err)
 {
     double *values = clvi_alloc_array(g->n, sizeof *values);
-    clv_status st = CLV_OK;
-    if (!values)
-        return FAIL(err, CLV_ERR_NOMEM, "principal components of %zu outputs", g->n);
-    const clvi_view w = clvi_view_of(target, g->n, g->q, g->q);
-    if (data)
-        st = clvi_group_target(g, target, err);
-    else
-        memcpy(target, g->w, g->n * g->q * sizeof *target);
+    clv_status st =
+        p->u && p->target && values ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "principal components of %zu outputs", g->n);
+    if (st == CLV_OK && data)
+        st = clvi_group_target(g, p->target, err);
     if (st == CLV_OK) {
+        const clvi_view w = clvi_view_of(p->target, g->n, g->q, g->q);
+        const clvi_out u = {p->u, g->n};
         if (data) /* W* S W*^T = H W*^T */
-            clvi_gemm(g->pool, (clvi_out){u, g->n}, 0, 1, clvi_view_of(g->h, g->n, g->q, g->q), clvi_transposed(w));
-        else
-            clvi_syrk(g->pool, (clvi_out){u, g->n}, 0, 1, w);
-        clvi_mirror_lower(u, g->n, g->n); /* symmetric up to rounding: made so */
-        st = clvi_eigh(u, values, g->n, err);
+            clvi_gemm(g->pool, u, 0, 1, clvi_view_of(g->h, g->n, g->q, g->q), clvi_transposed(w));
+        else {
+            memcpy(p->target, g->w, g->n * g->q * sizeof *p->target);
+            clvi_syrk(g->pool, u, 0, 1, w);
+        }
+        clvi_mirror_lower(p->u, g->n, g->n); /* symmetric up to rounding: made so */
+        st = clvi_eigh(p->u, values, g->n, err);
     }
     clvi_free(values);
     return st;
 }
 
-/* Of all groups, whatever the size. */
-typedef struct principal {
-    double *u;      /* [groups, n, n] */
-    double *target; /* [groups, n, q] */
-} principal;
-
-static void principal_free(void *kept)
+static clv_status make_principal(void *item, clvi_group *g, bool data, clv_error *err)
 {
-    principal *p = kept;
-    clvi_free(p->u);
-    clvi_free(p->target);
-    clvi_free(p);
-}
-
-static clv_status analyse(principal **out, const clvi_conv *conv, const clvi_covariance *cov, const clvi_fit_opts *opts,
-                          clvi_pool *pool, clv_error *err)
-{
-    const size_t groups = (size_t)conv->groups, n = (size_t)conv->o / groups;
-    const size_t q = (size_t)(conv->c / conv->groups * conv->kh * conv->kw);
-    if (opts->memo && opts->memo->kept) {
-        *out = opts->memo->kept;
-        return CLV_OK;
-    }
-    principal *p = clvi_calloc(1, sizeof *p);
-    *out = p;
-    if (!p)
-        return FAIL(err, CLV_ERR_NOMEM, "channel decomposition");
-    p->u = clvi_alloc_array(groups * n, n * sizeof *p->u);
-    p->target = clvi_alloc_array(groups * n, q * sizeof *p->target);
-    clv_status st =
-        p->u && p->target ? CLV_OK : FAIL(err, CLV_ERR_NOMEM, "channel decomposition of %zu x %zu weights", n, q);
-    for (size_t i = 0; i < groups && st == CLV_OK; i++) {
-        clvi_group g;
-        st = clvi_group_create(&g, conv, i, cov ? &cov[i] : NULL, opts->ridge, pool, err);
-        if (st == CLV_OK)
-            st = components(p->u + i * n * n, p->target + i * n * q, &g, opts->method != CLVI_METHOD_SVD, err);
-        clvi_group_free(&g);
-    }
-    if (st != CLV_OK) {
-        principal_free(p);
-        *out = NULL;
-    } else if (opts->memo)
-        *opts->memo = (clvi_memo){p, principal_free};
+    principal *p = item;
+    *p = (principal){clvi_alloc_array(g->n, g->n * sizeof *p->u), clvi_alloc_array(g->n, g->q * sizeof *p->target)};
+    const clv_status st = analyse(p, g, data, err);
+    if (st != CLV_OK)
+        release_principal(p);
     return st;
 }
 
-/* kernels[r, q] = U_r^T W*,  pointwise[n, r] = U_r: u[n, n] and target[n, q] of one group. */
-static clv_status cut(float *kernels, float *pointwise, const double *u, const double *target, size_t n, size_t q,
-                      size_t r, clvi_pool *pool, clv_error *err)
+static const clvi_memo_kind principals = {sizeof(principal), make_principal, release_principal};
+
+/* kernels[r, q] = U_r^T W*,  pointwise[n, r] = U_r: of one group. */
+static clv_status cut(float *kernels, float *pointwise, const principal *p, size_t n, size_t q, size_t r,
+                      clvi_pool *pool, clv_error *err)
 {
     double *reduced = clvi_alloc_array(r, q * sizeof *reduced);
     if (!reduced)
         return FAIL(err, CLV_ERR_NOMEM, "channel decomposition of %zu x %zu weights", n, q);
-    clvi_gemm(pool, (clvi_out){reduced, q}, 0, 1, clvi_view_of(u, r, n, n), clvi_view_of(target, n, q, q));
+    clvi_gemm(pool, (clvi_out){reduced, q}, 0, 1, clvi_view_of(p->u, r, n, n), clvi_view_of(p->target, n, q, q));
     for (size_t j = 0; j < r * q; j++)
         kernels[j] = (float)reduced[j];
     for (size_t i = 0; i < n; i++)
         for (size_t a = 0; a < r; a++)
-            pointwise[i * r + a] = (float)u[a * n + i];
+            pointwise[i * r + a] = (float)p->u[a * n + i];
     clvi_free(reduced);
     return CLV_OK;
 }
@@ -142,15 +121,16 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
     float *pointwise = clvi_arena_calloc(arena, (size_t)conv->o, r * sizeof(float));
     if (!kernels || !pointwise)
         return FAIL(err, CLV_ERR_NOMEM, "weights of %lld inner channels", (long long)all);
+    clvi_memo own = {0}, *memo = opts->memo ? opts->memo : &own;
     clvi_pool *const pool = context ? context->pool : NULL;
-    principal *p;
-    TRY(analyse(&p, conv, cov, opts, pool, err));
     clv_status st = CLV_OK;
-    for (size_t g = 0; st == CLV_OK && g < (size_t)conv->groups; g++)
-        st = cut(kernels + g * r * q, pointwise + g * n * r, p->u + g * n * n, p->target + g * n * q, n, q, r, pool,
-                 err);
-    if (!opts->memo)
-        principal_free(p);
+    for (size_t g = 0; st == CLV_OK && g < (size_t)conv->groups; g++) {
+        void *item;
+        st = clvi_memo_item(&item, memo, &principals, conv, g, cov, opts, pool, err);
+        if (st == CLV_OK)
+            st = cut(kernels + g * r * q, pointwise + g * n * r, item, n, q, r, pool, err);
+    }
+    clvi_memo_free(&own);
     TRY(st);
     out->chain.n = 2;
     out->chain.link[0] = *conv;

@@ -59,8 +59,11 @@ clvi_fit_opts clvi_fit_opts_default(void)
 
 void clvi_memo_free(clvi_memo *memo)
 {
-    if (memo->release)
-        memo->release(memo->kept);
+    for (size_t i = 0; i < memo->groups; i++)
+        if (memo->made[i])
+            memo->release((char *)memo->items + i * memo->bytes);
+    clvi_free(memo->items);
+    clvi_free(memo->made);
     *memo = (clvi_memo){0};
 }
 

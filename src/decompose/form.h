@@ -71,10 +71,13 @@ typedef struct clvi_fit_opts {
     double tolerance; /* L-BFGS stops when five iterations together lower the error by less than this share, 1e-6 */
 } clvi_fit_opts;
 
-/* Zero at first; clvi_memo_free. The form alone knows what is kept. One fit at a time. */
+/* One thing for each group of the convolution, filled in by clvi_memo_item (group.h). Zero at first; clvi_memo_free.
+ * The form alone knows what is kept. One fit at a time. */
 typedef struct clvi_memo {
-    void *kept;
-    void (*release)(void *kept);
+    size_t groups, bytes;
+    void *items; /* [groups, bytes] */
+    bool *made;  /* [groups] */
+    void (*release)(void *item);
 } clvi_memo;
 void clvi_memo_free(clvi_memo *memo); /* and resets to empty */
 

@@ -139,6 +139,30 @@ void clvi_group_free(clvi_group *g)
     *g = (clvi_group){0};
 }
 
+clv_status clvi_memo_item(void **item, clvi_memo *memo, const clvi_memo_kind *kind, const clvi_conv *conv, size_t group,
+                          const clvi_covariance *cov, const clvi_fit_opts *opts, clvi_pool *pool, clv_error *err)
+{
+    const size_t groups = (size_t)conv->groups;
+    if (!memo->items) {
+        *memo = (clvi_memo){groups, kind->bytes, clvi_calloc(groups, kind->bytes),
+                            clvi_calloc(groups, sizeof *memo->made), kind->release};
+        if (!memo->items || !memo->made) {
+            memo->groups = 0; /* none to release */
+            clvi_memo_free(memo);
+            return FAIL(err, CLV_ERR_NOMEM, "a list of %zu groups", groups);
+        }
+    }
+    *item = (char *)memo->items + group * memo->bytes;
+    if (memo->made[group])
+        return CLV_OK;
+    clvi_group g;
+    TRY(clvi_group_create(&g, conv, group, cov ? &cov[group] : NULL, opts->ridge, pool, err));
+    const clv_status st = kind->make(*item, &g, opts->method != CLVI_METHOD_SVD, err);
+    clvi_group_free(&g);
+    memo->made[group] = st == CLV_OK;
+    return st;
+}
+
 clv_status clvi_group_target(const clvi_group *g, double *out, clv_error *err)
 {
     double *a = clvi_alloc_array(g->q, g->q * sizeof *a);

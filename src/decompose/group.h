@@ -29,6 +29,19 @@ clv_status clvi_group_create(clvi_group *out, const clvi_conv *conv, size_t grou
                              double ridge, clvi_pool *pool, clv_error *err);
 void clvi_group_free(clvi_group *g); /* NULL-safe; and resets to empty */
 
+/* What a form keeps of each group in a memo. make: fills in a zeroed item of `bytes`, which it leaves empty when it
+ * fails; data: the method fits to the statistics, not to the weights; it may take the group over (and leave an empty
+ * one). */
+typedef struct clvi_memo_kind {
+    size_t bytes;
+    clv_status (*make)(void *item, clvi_group *group, bool data, clv_error *err);
+    void (*release)(void *item);
+} clvi_memo_kind;
+
+/* The memo's item of a group, made when it is first asked for. cov: of all groups, or NULL. */
+clv_status clvi_memo_item(void **item, clvi_memo *memo, const clvi_memo_kind *kind, const clvi_conv *conv, size_t group,
+                          const clvi_covariance *cov, const clvi_fit_opts *opts, clvi_pool *pool, clv_error *err);
+
 /* W* = H S^-1, the best unstructured replacement. out[n, q]. */
 clv_status clvi_group_target(const clvi_group *g, double *out, clv_error *err);
 

@@ -384,54 +384,32 @@ typedef struct ordered {
     size_t n;
 } ordered;
 
-/* What a curve's fits share. */
-typedef struct orders {
-    size_t n;
-    ordered group[];
-} orders;
-
-static void orders_free(void *kept)
+static void release_order(void *item)
 {
-    orders *all = kept;
-    for (size_t i = 0; i < all->n; i++) {
-        clvi_group_free(&all->group[i].group);
-        clvi_free(all->group[i].removed);
-    }
-    clvi_free(all);
+    ordered *o = item;
+    clvi_group_free(&o->group);
+    clvi_free(o->removed);
+    o->removed = NULL;
 }
 
-static clv_status make_order(ordered *o, const clvi_conv *conv, size_t group, const clvi_covariance *cov,
-                             const clvi_fit_opts *opts, clvi_pool *pool, clv_error *err)
+static clv_status make_order(void *item, clvi_group *g, bool data, clv_error *err)
 {
-    TRY(clvi_group_create(&o->group, conv, group, cov ? &cov[group] : NULL, opts->ridge, pool, err));
-    const size_t c = o->group.c;
-    double *objective = clvi_alloc_array(c, sizeof *objective);
-    o->removed = clvi_alloc_array(c, sizeof *o->removed);
-    const clv_status st = objective && o->removed ? eliminate(&o->group, opts->method != CLVI_METHOD_SVD, 0, o->removed,
-                                                              objective, &o->n, err)
-                                                  : FAIL(err, CLV_ERR_NOMEM, "choice among %zu channels", c);
+    ordered *o = item;
+    double *objective = clvi_alloc_array(g->c, sizeof *objective);
+    o->removed = clvi_alloc_array(g->c, sizeof *o->removed);
+    clv_status st = objective && o->removed ? eliminate(g, data, 0, o->removed, objective, &o->n, err)
+                                            : FAIL(err, CLV_ERR_NOMEM, "choice among %zu channels", g->c);
     clvi_free(objective);
-    return st == CLV_ERR_NUMERIC && o->n > 0 ? CLV_OK : st;
-}
-
-/* Orders of all groups for a memo, made when they are first asked for. */
-static clv_status open_orders(orders **out, clvi_memo *memo, const clvi_conv *conv, const clvi_covariance *cov,
-                              const clvi_fit_opts *opts, clvi_pool *pool, clv_error *err)
-{
-    const size_t groups = (size_t)conv->groups;
-    *out = memo->kept;
-    if (*out)
-        return CLV_OK;
-    orders *all = clvi_calloc(1, sizeof *all + groups * sizeof *all->group);
-    if (!all)
-        return FAIL(err, CLV_ERR_NOMEM, "orders of the channels of %zu groups", groups);
-    *memo = (clvi_memo){all, orders_free};
-    *out = all;
-    clv_status st = CLV_OK;
-    for (; all->n < groups && st == CLV_OK; all->n++)
-        st = make_order(&all->group[all->n], conv, all->n, cov, opts, pool, err);
+    o->group = *g;
+    *g = (clvi_group){0};
+    if (st == CLV_ERR_NUMERIC && o->n > 0)
+        st = CLV_OK;
+    if (st != CLV_OK)
+        release_order(o);
     return st;
 }
+
+static const clvi_memo_kind whole_orders = {sizeof(ordered), make_order, release_order};
 
 /* list[keep]: what an order leaves, ascending. */
 static clv_status read_order(int32_t *list, const ordered *o, size_t keep, clv_error *err)
@@ -488,16 +466,16 @@ static clv_status fit(clvi_fit *out, const clvi_conv *conv, const clvi_covarianc
     float *w = clvi_arena_calloc(arena, (size_t)conv->o, row * sizeof *w);
     int32_t *list = clvi_arena_calloc(arena, (size_t)all, sizeof *list);
     int32_t *from = clvi_arena_calloc(arena, c, sizeof *from);
-    orders *known = NULL;
     if (!w || !list || !from)
         return FAIL(err, CLV_ERR_NOMEM, "weights of %lld kept channels", (long long)all);
-    if (opts->memo)
-        TRY(open_orders(&known, opts->memo, conv, cov, opts, pool, err));
     for (size_t g = 0; g < (size_t)conv->groups; g++) {
         int32_t *const own = list + g * keep;
-        if (known) {
-            TRY(read_order(own, &known->group[g], keep, err));
-            TRY(regress(w + g * n * row, &known->group[g].group, data, own, keep, err));
+        if (opts->memo) {
+            void *item;
+            TRY(clvi_memo_item(&item, opts->memo, &whole_orders, conv, g, cov, opts, pool, err));
+            const ordered *order = item;
+            TRY(read_order(own, order, keep, err));
+            TRY(regress(w + g * n * row, &order->group, data, own, keep, err));
         } else {
             TRY(fit_group(own, w + g * n * row, from, conv, g, cov, keep, opts, pool, err));
         }
