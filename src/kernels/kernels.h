@@ -56,9 +56,10 @@ typedef void (*clvi_im2col_f32_fn)(const clvi_im2col *p, const float *x, size_t 
 /* --- channels last -------------------------------------------------------------------------------------------------
  * A pixel is a row of channels; pixels of an image row stand a constant number of floats apart. */
 
-/* What happens to a finished tile of C before it is stored: bias, then add, then the clamp (NaN stays NaN). */
+/* Where the sums of a tile of C begin, and what happens to them before they are stored: add, then the clamp (NaN stays
+ * NaN). */
 typedef struct clvi_pixel_tile {
-    const float *bias; /* [n] one a column, or NULL */
+    const float *bias; /* [n] one a column, or NULL: zeros */
     const float *add;  /* [m] rows of n, add_ld apart (the shortcut of a residual block), or NULL; may be C itself */
     size_t add_ld;
     float lo, hi;
@@ -70,7 +71,7 @@ typedef struct clvi_pixel_tile {
 /* One tile of a convolution over pixels:
  *   C[i, j] = sum_{t < taps, k < depth} rows[t * mr + i][k] * b[(t * depth + k) * nr + j],  i < m <= mr, j < n <= nr
  * rows: [taps][mr] pointers to `depth` floats, entries from m on are not read; b: zero-padded to nr; C: row stride ldc,
- * only m x n elements are touched. Each sum runs over (t, k) in order. */
+ * only m x n elements are touched. Each sum starts at the bias and runs over (t, k) in order. */
 typedef void (*clvi_pixel_gemm_f32_fn)(size_t taps, size_t depth, const float *const *rows, const float *b, float *c,
                                        size_t ldc, size_t m, size_t n, const clvi_pixel_tile *tile);
 

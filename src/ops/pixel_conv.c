@@ -117,6 +117,21 @@ typedef struct place {
     size_t image, r, q;
 } place;
 
+static place place_of(const conv_run *run, size_t pixel)
+{
+    const size_t oh = (size_t)run->step->conv.shape.oh, ow = (size_t)run->step->conv.shape.ow, line = pixel / ow;
+    return (place){line / oh, line % oh, pixel % ow};
+}
+
+/* m pixels on: without a division, since a loop over tiles has no time for one. */
+static place move_on(const conv_run *run, place at, size_t m)
+{
+    const size_t oh = (size_t)run->step->conv.shape.oh, ow = (size_t)run->step->conv.shape.ow;
+    for (at.q += m; at.q >= ow; at.q -= ow)
+        at = at.r + 1 < oh ? (place){at.image, at.r + 1, at.q} : (place){at.image + 1, 0, at.q};
+    return at;
+}
+
 /* Row pointers of m output pixels of one row: rows[tap * mr], each tap's side by side. */
 static void point_row(const conv_run *run, place at, size_t m, const float **rows)
 {
@@ -131,26 +146,30 @@ static void point_row(const conv_run *run, place at, size_t m, const float **row
         const float *const line = base + (inside ? row * w * (ptrdiff_t)ld : 0);
         for (int64_t b = 0; b < s->kw; b++, rows += mr) {
             ptrdiff_t column = left + b * s->dw;
-            for (size_t i = 0; i < m; i++, column += step)
-                rows[i] = inside && column >= 0 && column < w ? line + column * (ptrdiff_t)ld : run->zeros;
+            size_t i = 0;
+            for (; i < m && (!inside || column < 0); i++, column += step)
+                rows[i] = run->zeros;
+            for (; i < m && column < w; i++, column += step)
+                rows[i] = line + column * (ptrdiff_t)ld;
+            for (; i < m; i++)
+                rows[i] = run->zeros;
         }
     }
 }
 
-/* Pointers for output pixels [first, first + m): rows[tap][i]. Returns whether window rows were merged into one tap. */
-static bool point(const conv_run *run, size_t first, size_t m, const float **rows)
+/* Pointers for m output pixels from `at` on, the first-th of all: rows[tap][i]. Returns whether window rows were merged
+ * into one tap. */
+static bool point(const conv_run *run, place at, size_t first, size_t m, const float **rows)
 {
     const clvi_conv_shape *s = &run->step->conv.shape;
     const clvi_pixels *x = &run->step->x;
     if (clvi_pixel_is_pointwise(s)) {
-        const float *at = x->data + first * x->ld;
-        for (size_t i = 0; i < m; i++, at += x->ld)
-            rows[i] = at;
+        const float *pixel = x->data + first * x->ld;
+        for (size_t i = 0; i < m; i++, pixel += x->ld)
+            rows[i] = pixel;
         return false;
     }
-    const size_t mr = run->step->kernels->pixel_gemm_f32.mr, oh = (size_t)s->oh, ow = (size_t)s->ow, line = first / ow;
-    place at = {line / oh, 0, first - line * ow};
-    at.r = line - at.image * oh;
+    const size_t mr = run->step->kernels->pixel_gemm_f32.mr, ow = (size_t)s->ow;
     if (can_merge(run->step, at.r, at.q, m)) {
         const size_t row = at.r * (size_t)s->sh - (size_t)s->pt, column = at.q * (size_t)s->sw - (size_t)s->pl;
         const float *from = x->data + ((at.image * x->h + row) * x->w + column) * x->ld;
@@ -162,7 +181,7 @@ static bool point(const conv_run *run, size_t first, size_t m, const float **row
     for (size_t i = 0, n; i < m; i += n) {
         n = clvi_min_size(m - i, ow - at.q);
         point_row(run, at, n, rows + i);
-        at = at.r + 1 < oh ? (place){at.image, at.r + 1, 0} : (place){at.image + 1, 0, 0};
+        at = move_on(run, at, n);
     }
     return false;
 }
@@ -214,12 +233,14 @@ static void conv_block(const conv_run *run, size_t tile0, size_t tile1, size_t p
     const size_t mr = run->step->kernels->pixel_gemm_f32.mr, lines = run->taps * run->depth;
     bool merged[BLOCK_TILES];
     float *const scaled = (float *)(void *)((char *)rows + run->rows_bytes);
-    for (size_t tile = tile0; tile < tile1; tile++) {
-        const size_t first = clvi_panel_begin(&run->tiles, tile), m = clvi_panel_begin(&run->tiles, tile + 1) - first;
-        const size_t at = tile - tile0;
+    place at = place_of(run, clvi_panel_begin(&run->tiles, tile0));
+    for (size_t t = 0; t < tile1 - tile0; t++) {
+        const size_t first = clvi_panel_begin(&run->tiles, tile0 + t);
+        const size_t m = clvi_panel_begin(&run->tiles, tile0 + t + 1) - first;
         if (run->scaled_bytes)
-            scale_pixels(run, first, m, scaled + at * mr * run->depth, rows + at * run->tile_rows);
-        merged[at] = run->scaled_bytes ? false : point(run, first, m, rows + at * run->tile_rows);
+            scale_pixels(run, first, m, scaled + t * mr * run->depth, rows + t * run->tile_rows);
+        merged[t] = run->scaled_bytes ? false : point(run, at, first, m, rows + t * run->tile_rows);
+        at = move_on(run, at, m);
     }
     const size_t tiles = tile1 - tile0;
     const size_t threads = run->by_tiles ? 1 : (size_t)clvi_pool_threads(run->step->pool);
@@ -272,9 +293,11 @@ void clvi_pixel_conv_run(const clvi_pixel_step *step, const clvi_pixel_conv *con
     const clvi_pixel_gemm_f32 *gemm = &step->kernels->pixel_gemm_f32;
     const size_t o = (size_t)conv->shape.o, kw = (size_t)conv->shape.kw;
     const clvi_panels tiles = clvi_panels_of(count, gemm->mr);
-    for (size_t t = 0; t < tiles.count; t++) {
-        const size_t at = clvi_panel_begin(&tiles, t), m = clvi_panel_begin(&tiles, t + 1) - at;
-        const bool merged = point(&run, first + at, m, rows);
+    place here = place_of(&run, first);
+    for (size_t t = 0, m; t < tiles.count; t++, here = move_on(&run, here, m)) {
+        const size_t at = clvi_panel_begin(&tiles, t);
+        m = clvi_panel_begin(&tiles, t + 1) - at;
+        const bool merged = point(&run, here, first + at, m, rows);
         for (size_t column = 0; column < o; column += gemm->nr) {
             const clvi_pixel_tile end = {
                 .bias = conv->bias ? conv->bias + column : NULL, .lo = conv->lo, .hi = conv->hi};

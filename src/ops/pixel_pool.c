@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pooling, channels last: a pixel at a time, all its channels in one run. */
+/* Pooling, channels last. A maximum is taken of the window's rows, over their whole width at once, then of its columns;
+ * a mean a pixel at a time, all its channels in one run. */
 #include <math.h>
 
 #include "base/size.h"
@@ -39,27 +40,50 @@ static const float *tap(const clvi_pixel_step *step, const pixel_window *p, int6
     return p->x + (size_t)(row * s->in[2] + column) * step->x.ld;
 }
 
-/* A window with more taps than pointers on the stack is taken row by row into y. */
-static void pool_maximum(const clvi_pixel_step *step, const pixel_window *p, float *y)
+/* to[c] = the maximum of `count` rows of c floats, `stride` apart; more than there are pointers are taken bit by bit.
+ */
+static void maximum(const clvi_kernels *kernels, const float *from, size_t count, size_t stride, float *to, size_t c)
 {
     const float *rows[CLVI_PIXEL_WINDOW + 1];
     size_t n = 0;
     bool begun = false;
-    for (int64_t i = p->lo[0]; i < p->hi[0]; i++) {
-        for (int64_t j = p->lo[1]; j < p->hi[1]; j++) {
-            if (n == CLVI_PIXEL_WINDOW) {
-                if (begun)
-                    rows[n++] = y;
-                step->kernels->maxrows_f32(n, rows, y, step->y.c);
-                begun = true;
-                n = 0;
-            }
-            rows[n++] = tap(step, p, i, j);
+    for (size_t i = 0; i < count; i++) {
+        if (n == CLVI_PIXEL_WINDOW) {
+            if (begun)
+                rows[n++] = to;
+            kernels->maxrows_f32(n, rows, to, c);
+            begun = true;
+            n = 0;
         }
+        rows[n++] = from + i * stride;
     }
     if (begun)
-        rows[n++] = y;
-    step->kernels->maxrows_f32(n, rows, y, step->y.c);
+        rows[n++] = to;
+    kernels->maxrows_f32(n, rows, to, c);
+}
+
+static size_t taps_inside(const pixel_window *p, int a)
+{
+    return p->hi[a] > p->lo[a] ? (size_t)(p->hi[a] - p->lo[a]) : 0;
+}
+
+/* Row p->at[0] of the output; line: scratch of the input's width. */
+static void maximum_row(const clvi_pixel_step *step, pixel_window *p, float *line, float *y)
+{
+    const clvi_pool_shape *s = &step->window;
+    const size_t w = step->x.w, ld = step->x.ld, down = taps_inside(p, 0);
+    const size_t length =
+        (w - 1) * ld + step->x.c; /* where channels of others lie between, their maximum is not read */
+    const int64_t top = p->at[0] * s->stride[1] + p->lo[0] * s->dilation[1] - s->begin[1];
+    maximum(step->kernels, down ? p->x + (size_t)top * w * ld : p->x, down, (size_t)s->dilation[1] * w * ld, line,
+            length);
+    for (p->at[1] = 0; p->at[1] < s->out[2]; p->at[1]++, y += step->y.ld) {
+        (void)taps(s, 2, p->at[1], false, &p->lo[1], &p->hi[1]);
+        const size_t across = taps_inside(p, 1);
+        const int64_t left = p->at[1] * s->stride[2] + p->lo[1] * s->dilation[2] - s->begin[2];
+        maximum(step->kernels, across ? line + (size_t)left * ld : line, across, (size_t)s->dilation[2] * ld, y,
+                step->y.c);
+    }
 }
 
 static void pool_mean(const clvi_pixel_step *step, const pixel_window *p, int64_t count, float *y)
@@ -80,35 +104,52 @@ static void pool_mean(const clvi_pixel_step *step, const pixel_window *p, int64_
     }
 }
 
-static void pool_rows(void *arg, int64_t begin, int64_t end)
+typedef struct pool_run {
+    const clvi_pixel_step *step;
+    size_t rows, tasks, line; /* rows of all images; floats of a worker's scratch */
+} pool_run;
+
+static size_t line_floats(const clvi_pixel_step *step)
 {
-    const clvi_pixel_step *step = arg;
+    return step->maximum ? clvi_round_up(step->x.w * step->x.ld, CLV_ALIGN / sizeof(float)) : 0;
+}
+
+static void pool_task(void *arg, size_t index, int worker)
+{
+    const pool_run *run = arg;
+    const clvi_pixel_step *step = run->step;
     const clvi_pool_shape *s = &step->window;
-    for (int64_t index = begin; index < end; index++) {
-        const int64_t image = index / s->out[1];
-        pixel_window p = {.x = step->x.data + (size_t)image * step->x.h * step->x.w * step->x.ld,
-                          .at = {index % s->out[1]}};
+    for (size_t r = run->rows * index / run->tasks; r < run->rows * (index + 1) / run->tasks; r++) {
+        const size_t oh = (size_t)s->out[1], image = r / oh;
+        pixel_window p = {.x = step->x.data + image * step->x.h * step->x.w * step->x.ld, .at = {(int64_t)(r % oh)}};
+        float *y = step->y.data + r * (size_t)s->out[2] * step->y.ld;
         const int64_t down = taps(s, 1, p.at[0], step->count_pads, &p.lo[0], &p.hi[0]);
-        for (p.at[1] = 0; p.at[1] < s->out[2]; p.at[1]++) {
-            float *const y = step->y.data + (size_t)(index * s->out[2] + p.at[1]) * step->y.ld;
+        if (step->maximum) {
+            maximum_row(step, &p, (float *)step->work + (size_t)worker * run->line, y);
+            continue;
+        }
+        for (p.at[1] = 0; p.at[1] < s->out[2]; p.at[1]++, y += step->y.ld) {
             const int64_t across = taps(s, 2, p.at[1], step->count_pads, &p.lo[1], &p.hi[1]);
-            if (step->maximum)
-                pool_maximum(step, &p, y);
-            else
-                pool_mean(step, &p, down * across, y);
+            pool_mean(step, &p, down * across, y);
         }
     }
+}
+
+static size_t pool_work(const clvi_pixel_step *step)
+{
+    return line_floats(step) * sizeof(float) * (size_t)clvi_pool_threads(step->pool);
 }
 
 static void run_pool(const clvi_pixel_step *step)
 {
     const clvi_pool_shape *s = &step->window;
-    const int64_t work = s->out[2] * (int64_t)step->y.c * s->kernel[1] * s->kernel[2];
-    clvi_split_range(step->pool, (int64_t)step->y.n * s->out[1], 1 + 32768 / (work + 1), pool_rows,
-                     (void *)(uintptr_t)step);
+    const size_t work = (size_t)s->out[2] * (size_t)s->kernel[1] * (size_t)s->kernel[2] * step->y.c;
+    pool_run run = {.step = step, .rows = step->y.n * (size_t)s->out[1], .line = line_floats(step)};
+    run.tasks = clvi_max_size(1, clvi_min_size(run.rows, run.rows * work / 32768));
+    clvi_pool_run(step->pool, run.tasks, pool_task, &run);
 }
 
-const clvi_pixel_kind clvi_pixel_pool = {"pooling, channels last", NULL, run_pool};
+const clvi_pixel_kind clvi_pixel_pool = {"pooling, channels last", pool_work, run_pool};
 
 /* Sums of a row of pixels in float, as a window that covers the row; of rows in double, in order. Threads share rows,
  * so that each reads what it has just written. work: the sums [n * h, c], then c ones. */

@@ -167,19 +167,33 @@ static void attention(net *g)
     push(g, NODE(g->graph, "Mul", IDS(g->id[x], g->id[g->n - 1]), fresh(g)), g->c[x], g->h[x], g->w[x]);
 }
 
+/* Windows of every size, stride and pads; those of a maximum dilated, too. */
 static void pool(net *g)
 {
     const size_t x = g->n - 1;
-    if (g->h[x] < 3 || g->w[x] < 3)
-        return;
-    const int32_t y = NODE(g->graph, below(g, 2) ? "MaxPool" : "AveragePool", IDS(g->id[x]), fresh(g));
+    const bool maximum = below(g, 2) != 0;
+    int64_t kernel[2], stride[2], dilation[2], pads[4], out[2];
+    for (size_t a = 0; a < 2; a++) {
+        kernel[a] = 1 + (int64_t)below(g, 4);
+        stride[a] = 1 + (int64_t)below(g, 3);
+        dilation[a] = maximum ? 1 + (int64_t)below(g, 2) : 1;
+        pads[a] = (int64_t)below(g, (size_t)kernel[a]);
+        pads[a + 2] = (int64_t)below(g, (size_t)kernel[a]);
+        out[a] = (a ? g->w[x] : g->h[x]) + pads[a] + pads[a + 2] - (kernel[a] - 1) * dilation[a] - 1;
+        if (out[a] < 0)
+            return;
+        out[a] = out[a] / stride[a] + 1;
+    }
+    const int32_t y = NODE(g->graph, maximum ? "MaxPool" : "AveragePool", IDS(g->id[x]), fresh(g));
     clvi_node *const node = last_node(g->graph);
-    assert_int_equal(clvi_node_set_ints(g->graph, node, "kernel_shape", DIMS(3, 3), 2, NULL), CLV_OK);
-    assert_int_equal(clvi_node_set_ints(g->graph, node, "strides", DIMS(2, 2), 2, NULL), CLV_OK);
-    assert_int_equal(clvi_node_set_ints(g->graph, node, "pads", DIMS(1, 1, 1, 1), 4, NULL), CLV_OK);
-    if (clvi_node_is(node, "AveragePool"))
+    assert_int_equal(clvi_node_set_ints(g->graph, node, "kernel_shape", kernel, 2, NULL), CLV_OK);
+    assert_int_equal(clvi_node_set_ints(g->graph, node, "strides", stride, 2, NULL), CLV_OK);
+    assert_int_equal(clvi_node_set_ints(g->graph, node, "pads", pads, 4, NULL), CLV_OK);
+    if (maximum)
+        assert_int_equal(clvi_node_set_ints(g->graph, node, "dilations", dilation, 2, NULL), CLV_OK);
+    else
         assert_int_equal(clvi_node_set_int(g->graph, node, "count_include_pad", (int64_t)below(g, 2), NULL), CLV_OK);
-    push(g, y, g->c[x], (g->h[x] - 1) / 2 + 1, (g->w[x] - 1) / 2 + 1);
+    push(g, y, g->c[x], out[0], out[1]);
 }
 
 /* Two halves of the channels, one of them worked on, put together and shuffled. */

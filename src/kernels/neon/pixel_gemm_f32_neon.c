@@ -18,8 +18,6 @@
 INLINE void finish(float32x4_t sum, float *c, size_t n, size_t i, size_t v, const clvi_pixel_tile *tile)
 {
     const size_t at = v * LANES, left = n - at;
-    if (tile->bias)
-        sum = vaddq_f32(sum, load_part(tile->bias + at, left));
     if (tile->add)
         sum = vaddq_f32(sum, load_part(tile->add + i * tile->add_ld + at, left));
     store_part(c + at, clamp(sum, tile->lo, tile->hi), left);
@@ -38,9 +36,14 @@ INLINE void run(size_t taps, size_t depth, const float *const *rows, const float
                 const clvi_pixel_tile *tile, const size_t m, const size_t vectors)
 {
     float32x4_t sum[MR][4];
+#pragma GCC unroll 4
+    for (size_t v = 0; v < 4; v++) {
+        const bool some = tile->bias && v < vectors && v * LANES < n;
+        sum[0][v] = some ? load_part(tile->bias + v * LANES, n - v * LANES) : vdupq_n_f32(0.0f);
 #pragma GCC unroll 6
-    for (size_t i = 0; i < m; i++)
-        sum[i][0] = sum[i][1] = sum[i][2] = sum[i][3] = vdupq_n_f32(0.0f);
+        for (size_t i = 1; i < m; i++)
+            sum[i][v] = sum[0][v];
+    }
     const char *next = tile->next ? tile->next : (const char *)b;
     const size_t next_step = tile->next ? tile->next_step : 0;
     for (size_t t = 0; t < taps; t++, rows += MR) {

@@ -20,9 +20,8 @@ static __m256i lanes_below(size_t n)
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n < 8 ? (int)n : 8), lane);
 }
 
-INLINE __m256 finish(__m256 sum, const float *add, __m256 bias, __m256i mask, const clvi_pixel_tile *tile)
+INLINE __m256 finish(__m256 sum, const float *add, __m256i mask, const clvi_pixel_tile *tile)
 {
-    sum = _mm256_add_ps(sum, bias);
     if (add)
         sum = _mm256_add_ps(sum, _mm256_maskload_ps(add, mask));
     /* max and min return their second operand when one is NaN */
@@ -34,10 +33,15 @@ INLINE __m256 finish(__m256 sum, const float *add, __m256 bias, __m256i mask, co
 INLINE void run(size_t taps, size_t depth, const float *const *rows, const float *b, float *c, size_t ldc, size_t n,
                 const clvi_pixel_tile *tile, const size_t m, const size_t vectors)
 {
+    const __m256i last = lanes_below(n - 8 * (vectors - 1)), first = vectors > 1 ? lanes_below(8) : last;
+    const __m256 bias0 = tile->bias ? _mm256_maskload_ps(tile->bias, first) : _mm256_setzero_ps();
+    const __m256 bias1 = tile->bias && vectors > 1 ? _mm256_maskload_ps(tile->bias + 8, last) : bias0;
     __m256 sum[MR][2];
 #pragma GCC unroll 6
-    for (size_t i = 0; i < m; i++)
-        sum[i][0] = sum[i][1] = _mm256_setzero_ps();
+    for (size_t i = 0; i < m; i++) {
+        sum[i][0] = bias0;
+        sum[i][1] = bias1;
+    }
     const char *next = tile->next ? tile->next : (const char *)b;
     const size_t next_step = tile->next ? tile->next_step : 0;
     for (size_t t = 0; t < taps; t++, rows += MR) {
@@ -58,15 +62,12 @@ INLINE void run(size_t taps, size_t depth, const float *const *rows, const float
             }
         }
     }
-    const __m256i last = lanes_below(n - 8 * (vectors - 1)), first = vectors > 1 ? lanes_below(8) : last;
-    const __m256 bias0 = tile->bias ? _mm256_maskload_ps(tile->bias, first) : _mm256_setzero_ps();
-    const __m256 bias1 = tile->bias && vectors > 1 ? _mm256_maskload_ps(tile->bias + 8, last) : bias0;
     const float *add = tile->add;
 #pragma GCC unroll 6
     for (size_t i = 0; i < m; i++, c += ldc) {
-        _mm256_maskstore_ps(c, first, finish(sum[i][0], add, bias0, first, tile));
+        _mm256_maskstore_ps(c, first, finish(sum[i][0], add, first, tile));
         if (vectors > 1)
-            _mm256_maskstore_ps(c + 8, last, finish(sum[i][1], add ? add + 8 : NULL, bias1, last, tile));
+            _mm256_maskstore_ps(c + 8, last, finish(sum[i][1], add ? add + 8 : NULL, last, tile));
         add = add ? add + tile->add_ld : NULL;
     }
 }

@@ -8,6 +8,7 @@
  *
  * Reference: ref/pixel_gemm_f32_ref.c.   Measured: docs/perf.md */
 #include <immintrin.h>
+#include <math.h>
 
 #include "kernels/kernel_decls.h"
 
@@ -15,24 +16,20 @@
 #define NR     32
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE __m512 finish(__m512 sum, const float *add, __m512 bias, __mmask16 mask, const clvi_pixel_tile *tile)
-{
-    sum = _mm512_add_ps(sum, bias);
-    if (add)
-        sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, add));
-    /* max and min return their second operand when one is NaN */
-    sum = _mm512_max_ps(_mm512_set1_ps(tile->lo), sum);
-    return _mm512_min_ps(_mm512_set1_ps(tile->hi), sum);
-}
-
 /* m rows and `vectors` x 16 columns, both known when this is compiled. */
 INLINE void run(size_t taps, size_t depth, const float *const *rows, const float *b, float *c, size_t ldc, size_t n,
                 const clvi_pixel_tile *tile, const size_t m, const size_t vectors)
 {
+    const __mmask16 last = (__mmask16)((1u << (n - 16 * (vectors - 1))) - 1);
+    const __mmask16 first = vectors > 1 ? (__mmask16)0xffff : last;
+    const __m512 bias0 = tile->bias ? _mm512_maskz_loadu_ps(first, tile->bias) : _mm512_setzero_ps();
+    const __m512 bias1 = tile->bias && vectors > 1 ? _mm512_maskz_loadu_ps(last, tile->bias + 16) : bias0;
     __m512 sum[MR][2];
 #pragma GCC unroll 14
-    for (size_t i = 0; i < m; i++)
-        sum[i][0] = sum[i][1] = _mm512_setzero_ps();
+    for (size_t i = 0; i < m; i++) {
+        sum[i][0] = bias0;
+        sum[i][1] = bias1;
+    }
     /* Fetches take a load's place; several of one line are left out. */
     const size_t skip = tile->next_step > 32 ? 0 : tile->next_step > 16 ? 1 : 3;
     const size_t next_step = tile->next ? tile->next_step * (skip + 1) : 0;
@@ -60,17 +57,37 @@ INLINE void run(size_t taps, size_t depth, const float *const *rows, const float
             }
         }
     }
-    const __mmask16 last = (__mmask16)((1u << (n - 16 * (vectors - 1))) - 1);
-    const __mmask16 first = vectors > 1 ? (__mmask16)0xffff : last;
-    const __m512 bias0 = tile->bias ? _mm512_maskz_loadu_ps(first, tile->bias) : _mm512_setzero_ps();
-    const __m512 bias1 = tile->bias && vectors > 1 ? _mm512_maskz_loadu_ps(last, tile->bias + 16) : bias0;
-    const float *add = tile->add;
+    if (tile->add) {
+        const float *add = tile->add;
+#pragma GCC unroll 14
+        for (size_t i = 0; i < m; i++, add += tile->add_ld) {
+            sum[i][0] = _mm512_add_ps(sum[i][0], _mm512_maskz_loadu_ps(first, add));
+            if (vectors > 1)
+                sum[i][1] = _mm512_add_ps(sum[i][1], _mm512_maskz_loadu_ps(last, add + 16));
+        }
+    }
+    /* max and min return their second operand when one is NaN */
+    if (tile->lo > -INFINITY) {
+        const __m512 lo = _mm512_set1_ps(tile->lo);
+#pragma GCC unroll 14
+        for (size_t i = 0; i < m; i++) {
+            sum[i][0] = _mm512_max_ps(lo, sum[i][0]);
+            sum[i][1] = _mm512_max_ps(lo, sum[i][1]);
+        }
+    }
+    if (tile->hi < INFINITY) {
+        const __m512 hi = _mm512_set1_ps(tile->hi);
+#pragma GCC unroll 14
+        for (size_t i = 0; i < m; i++) {
+            sum[i][0] = _mm512_min_ps(hi, sum[i][0]);
+            sum[i][1] = _mm512_min_ps(hi, sum[i][1]);
+        }
+    }
 #pragma GCC unroll 14
     for (size_t i = 0; i < m; i++, c += ldc) {
-        _mm512_mask_storeu_ps(c, first, finish(sum[i][0], add, bias0, first, tile));
+        _mm512_mask_storeu_ps(c, first, sum[i][0]);
         if (vectors > 1)
-            _mm512_mask_storeu_ps(c + 16, last, finish(sum[i][1], add ? add + 16 : NULL, bias1, last, tile));
-        add = add ? add + tile->add_ld : NULL;
+            _mm512_mask_storeu_ps(c + 16, last, sum[i][1]);
     }
 }
 
