@@ -58,15 +58,8 @@ static clv_status invert(elimination *e, clv_error *err)
 {
     const clvi_group *g = e->g;
     const size_t q = g->q, c = g->c, k = g->k;
-    double *s = clvi_alloc_array(q, q * sizeof *s);
-    if (!s)
-        return FAIL(err, CLV_ERR_NOMEM, "elimination of %zu channels", c);
-    memcpy(s, g->s, q * q * sizeof *s);
-    for (size_t j = 0; j < q; j++)
-        e->a[j * q + j] = 1;
-    const clv_status st = clvi_solve_spd(g->pool, s, q, e->a, q, err);
-    clvi_free(s);
-    TRY(st);
+    memcpy(e->a, g->s, q * q * sizeof *e->a);
+    TRY(clvi_inverse_spd(g->pool, e->a, q, err));
     clvi_mirror_lower(e->a, q, q);
     clvi_gemm(g->pool, (clvi_out){e->w, g->n}, 0, 1, clvi_view_of(e->a, q, q, q),
               clvi_transposed(clvi_view_of(g->h, g->n, q, q)));
@@ -85,7 +78,7 @@ static clv_status elimination_create(elimination *e, const clvi_group *g, bool d
     e->w = clvi_alloc_array(q, g->n * sizeof *e->w);
     e->loss = clvi_alloc_array(c, sizeof *e->loss);
     if (data) {
-        e->a = clvi_calloc(q, q * sizeof *e->a);
+        e->a = clvi_alloc_array(q, q * sizeof *e->a);
         e->p = clvi_alloc_array(q, PENDING * k * sizeof *e->p);
         e->diagonal = clvi_alloc_array(c, k * k * sizeof *e->diagonal);
         e->z = clvi_alloc_array(q, k * sizeof *e->z);

@@ -58,6 +58,52 @@ clv_status clvi_cholesky_shared(clvi_pool *pool, double *a, size_t n, size_t ld,
     return CLV_OK;
 }
 
+typedef struct inverse {
+    double *a, *x; /* L, then the result; L^-1, whose blocks above the diagonal are zero */
+    size_t n, blocks;
+} inverse;
+
+/* Block column `index` of L^-1: zero above the diagonal, so that only what is below is solved for. */
+static void invert_column(void *arg, size_t index, int worker)
+{
+    const inverse *v = arg;
+    const size_t n = v->n, at = index * BLOCK, size = clvi_min_size(BLOCK, n - at);
+    (void)worker;
+    for (size_t j = at; j < at + size; j++)
+        v->x[j * n + j] = 1;
+    clvi_solve_lower(NULL, clvi_view_of(v->a + at * n + at, n - at, n - at, n), false,
+                     (clvi_out){v->x + at * n + at, n}, size);
+}
+
+/* Block (i, j), j <= i, of L^-T L^-1: rows of L^-1 above block i have nothing in its columns. */
+static void multiply_inverse(void *arg, size_t index, int worker)
+{
+    const inverse *v = arg;
+    const size_t n = v->n;
+    size_t i = 0;
+    (void)worker;
+    while ((i + 1) * (i + 2) / 2 <= index)
+        i++;
+    const size_t row = i * BLOCK, col = (index - i * (i + 1) / 2) * BLOCK;
+    const size_t rows = clvi_min_size(BLOCK, n - row), cols = clvi_min_size(BLOCK, n - col);
+    clvi_gemm(NULL, (clvi_out){v->a + row * n + col, n}, 0, 1,
+              clvi_transposed(clvi_view_of(v->x + row * n + row, n - row, rows, n)),
+              clvi_view_of(v->x + row * n + col, n - row, cols, n));
+}
+
+clv_status clvi_inverse_spd(clvi_pool *pool, double *a, size_t n, clv_error *err)
+{
+    inverse v = {.a = a, .n = n, .blocks = (n + BLOCK - 1) / BLOCK};
+    TRY(clvi_cholesky_shared(pool, a, n, n, err));
+    v.x = clvi_calloc(n, n * sizeof *v.x);
+    if (!v.x)
+        return FAIL(err, CLV_ERR_NOMEM, "inverse of a matrix of order %zu", n);
+    clvi_pool_run(pool, v.blocks, invert_column, &v);
+    clvi_pool_run(pool, v.blocks * (v.blocks + 1) / 2, multiply_inverse, &v);
+    clvi_free(v.x);
+    return CLV_OK;
+}
+
 /* +1 or -1: what makes the largest-magnitude of n entries positive. */
 static double sign_of(const double *v, size_t n, size_t stride)
 {

@@ -18,6 +18,11 @@ clv_status clvi_cholesky(double *a, size_t n, size_t ld, clv_error *err);
 /* The same for a matrix that is large enough to be shared by threads: LAPACK on its diagonal, the rest by products. */
 clv_status clvi_cholesky_shared(clvi_pool *pool, double *a, size_t n, size_t ld, clv_error *err);
 
+/* a[n, n] symmetric positive definite, lower triangle read -> its inverse in the lower triangle; what is left above is
+ * of no use. n^3 / 2 multiply-adds, and n^2 numbers of scratch. CLV_ERR_NUMERIC: not positive definite. Same bits for
+ * any pool. */
+clv_status clvi_inverse_spd(clvi_pool *pool, double *a, size_t n, clv_error *err);
+
 /* a[n, n] symmetric, both triangles given -> its rows become the unit eigenvectors, the largest-magnitude entry of each
  * positive; values[n] descending. a = V^T diag(values) V. LAPACK dsyev. */
 clv_status clvi_eigh(double *a, double *values, size_t n, clv_error *err);

@@ -16,7 +16,7 @@
 #define TILE      ((size_t)256) /* rows and columns of a piece */
 #define LARGE \
     ((size_t)512) /* and where so large ones are enough for many threads: BLAS packs both factors anew for each */
-#define EDGE        ((size_t)128) /* of the tiles of a symmetric product, twice that from EDGES tiles on */
+#define EDGE        ((size_t)128) /* of the tiles of a symmetric product, twice that from EDGES tiles on, and again */
 #define EDGES       ((size_t)8)
 #define SOLVED      ((size_t)64) /* right-hand sides solved by one task at least, and at most */
 #define SOLVED_MOST ((size_t)256)
@@ -138,7 +138,10 @@ static void lower(clvi_pool *pool, product *p)
                 p->c.p[i * p->c.ld + j] = p->beta == 0 ? 0 : p->beta * p->c.p[i * p->c.ld + j];
         return;
     }
-    p->tile_rows = n * n * p->a.cols <= TILE_WORK ? n : n >= EDGES * EDGE ? 2 * EDGE : EDGE;
+    p->tile_rows = n * n * p->a.cols <= TILE_WORK ? n
+                   : n >= 4 * EDGES * EDGE        ? 4 * EDGE
+                   : n >= EDGES * EDGE            ? 2 * EDGE
+                                                  : EDGE;
     const size_t tiles = (n + p->tile_rows - 1) / p->tile_rows;
     clvi_pool_run(tiles > 1 ? pool : NULL, tiles * (tiles + 1) / 2, lower_task, p);
 }

@@ -231,6 +231,37 @@ static void cholesky_and_its_solves(void **state)
     }
 }
 
+/* Orders of one block, of whole blocks, and of a part of one more; any pool. */
+static void inverse_times_the_matrix_is_one(void **state)
+{
+    (void)state;
+    const size_t order[] = {1, 7, 256, 300, 600};
+    clvi_pool *two;
+    assert_int_equal(clvi_pool_create(&two, 2, NULL), CLV_OK);
+    for (size_t s = 0; s < sizeof order / sizeof *order; s++) {
+        const size_t n = order[s];
+        double *a = positive(n, s), *one = numbers(n * n), *inverse[2];
+        for (int t = 0; t < 2; t++) {
+            inverse[t] = numbers(n * n);
+            memcpy(inverse[t], a, n * n * sizeof *a);
+            assert_int_equal(clvi_inverse_spd(t ? two : NULL, inverse[t], n, NULL), CLV_OK);
+            clvi_mirror_lower(inverse[t], n, n);
+        }
+        assert_memory_equal(inverse[0], inverse[1], n * n * sizeof *a);
+        multiply(one, inverse[0], false, a, false, n, n, n);
+        for (size_t i = 0; i < n; i++)
+            one[i * n + i] -= 1;
+        assert_true(norm(one, n * n) <= THRESHOLD * norm(inverse[0], n * n) * norm(a, n * n) * (double)n * DBL_EPSILON);
+        clvi_free(a);
+        clvi_free(one);
+        clvi_free(inverse[0]);
+        clvi_free(inverse[1]);
+    }
+    double wrong[4] = {1, 0, 2, 1};
+    assert_int_equal(clvi_inverse_spd(NULL, wrong, 2, NULL), CLV_ERR_NUMERIC);
+    clvi_pool_free(two);
+}
+
 static void cholesky_refuses_what_is_not_positive(void **state)
 {
     (void)state;
@@ -425,6 +456,7 @@ int main(void)
         cmocka_unit_test(empty_products_do_nothing_or_scale),
         cmocka_unit_test(threads_do_not_change_a_bit),
         cmocka_unit_test(cholesky_and_its_solves),
+        cmocka_unit_test(inverse_times_the_matrix_is_one),
         cmocka_unit_test(cholesky_refuses_what_is_not_positive),
         cmocka_unit_test(eigenvectors),
         cmocka_unit_test(singular_values),
