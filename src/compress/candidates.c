@@ -12,9 +12,7 @@ static const double usual_shares[] = {0.06, 0.09, 0.13, 0.18, 0.24, 0.31, 0.4, 0
 static const double few_shares[] = {0.09, 0.18, 0.4};
 #define SHARES          (sizeof usual_shares / sizeof *usual_shares)
 #define FEW_SHARES      (sizeof few_shares / sizeof *few_shares)
-#define LARGE           1024 /* inputs of a group, taps counted: all threads work at one curve, of fewer forms */
-#define HUGE            2048 /* a fit costs the cube of this: few points, a third of the iterations, fewer forms still */
-#define HUGE_ITERATIONS 8
+#define HUGE_ITERATIONS 8 /* a third of the usual, at few points of the curve, of fewer forms */
 
 clvi_fit_opts clvi_candidate_fit_opts(const clvi_candidate *candidate, const clvi_fit_opts *base)
 {
@@ -38,14 +36,14 @@ static int64_t macs_at(const clvi_form *form, const clvi_conv *conv, double size
     return form->macs(conv, &fit);
 }
 
-static int64_t inputs_of(const clvi_conv *v)
+static bool is_huge(const clvi_conv *conv)
 {
-    return v->c / v->groups * v->kh * v->kw;
+    return clvi_conv_extent_of(conv) == CLVI_CONV_HUGE;
 }
 
-bool clvi_is_huge(const clvi_conv *conv)
+static bool is_large(const clvi_conv *conv)
 {
-    return inputs_of(conv) >= HUGE;
+    return clvi_conv_extent_of(conv) >= CLVI_CONV_LARGE;
 }
 
 /* Is the form not worth its time there? Those whose descent is long, and that the search has not preferred to a
@@ -54,9 +52,9 @@ bool clvi_is_huge(const clvi_conv *conv)
 static bool is_too_long(const clvi_form *form, const clvi_conv *conv)
 {
     if (by_multiplier(form))
-        return clvi_is_huge(conv) && conv->sh == 1 && conv->sw == 1;
-    return inputs_of(conv) >= LARGE && (strcmp(form->name, "tucker2") == 0 || strcmp(form->name, "spatial") == 0 ||
-                                        strcmp(form->name, "output-depthwise") == 0);
+        return is_huge(conv) && conv->sh == 1 && conv->sw == 1;
+    return is_large(conv) && (strcmp(form->name, "tucker2") == 0 || strcmp(form->name, "spatial") == 0 ||
+                              strcmp(form->name, "output-depthwise") == 0);
 }
 
 static bool is_tried(const clvi_form *form, const clvi_conv *conv, const clvi_explore_opts *opts)
@@ -77,8 +75,8 @@ static size_t list_sizes(double *sizes, const clvi_form *form, const clvi_conv *
     const int64_t most = conv->o * conv->c; /* no form gets that far; a bound all the same */
     int64_t last = 0;
     size_t n = 0;
-    const double *const shares = clvi_is_huge(conv) ? few_shares : usual_shares;
-    const size_t tried = clvi_is_huge(conv) ? FEW_SHARES : SHARES;
+    const double *const shares = is_huge(conv) ? few_shares : usual_shares;
+    const size_t tried = is_huge(conv) ? FEW_SHARES : SHARES;
     for (size_t i = 0; i < tried; i++) {
         int64_t size = last;
         for (int64_t next = last + step; next <= most; next += step) {
@@ -127,7 +125,7 @@ static void try_form(void *arg, size_t index, int worker)
     job.cov = t->cov;
     job.fit = all->opts->fit;
     job.fit.uneven = false;
-    if (clvi_is_huge(job.conv) && t->form->curve_iterations > HUGE_ITERATIONS)
+    if (is_huge(job.conv) && t->form->curve_iterations > HUGE_ITERATIONS)
         job.iterations = HUGE_ITERATIONS;
     job.sizes = t->size;
     job.n = t->n;
@@ -171,14 +169,8 @@ static void take_curve(clvi_candidates *list, const trial *t)
     }
 }
 
-/* Whether the products of one trial are enough for all threads. */
-static bool is_large(const trial *t)
-{
-    return inputs_of(&t->site->conv) >= LARGE;
-}
-
-/* In strips, so that progress shows and an interrupt is heard; a large trial alone, since threads that wait for the
- * last of a strip would wait long, and every trial in the making has matrices of its own. */
+/* In strips, so that progress shows and an interrupt is heard; a large trial alone, its products shared by the threads:
+ * those that wait for the last of a strip would wait long, and every trial in the making has matrices of its own. */
 static clv_status run_trials(const trials *all, size_t count, clv_error *err)
 {
     const size_t strip = 4 * (size_t)clvi_pool_threads(all->context->pool);
@@ -187,7 +179,7 @@ static clv_status run_trials(const trials *all, size_t count, clv_error *err)
         some.t += at;
         clvi_progress(all->context, "error of every form and size", (int64_t)at, (int64_t)count);
         TRY(clvi_check_cancel(all->context, err));
-        for (n = 0; n < strip && at + n < count && !is_large(&some.t[n]); n++)
+        for (n = 0; n < strip && at + n < count && !is_large(&some.t[n].site->conv); n++)
             continue;
         if (n > 0) {
             clvi_pool_run(all->context->pool, n, try_form, &some);

@@ -44,9 +44,6 @@ clv_status clvi_candidates_explore(clvi_candidates *const *lists, const clvi_sit
 void clvi_candidates_add_averaged(clvi_candidates *list, const clvi_site *site, const clvi_averaged *averaged,
                                   const clvi_explore_opts *opts);
 
-/* Are its matrices so large that one fit takes seconds? Then few sizes and forms are tried, and few rounds made. */
-bool clvi_is_huge(const clvi_conv *conv);
-
 /* The options of a fit of this candidate. */
 clvi_fit_opts clvi_candidate_fit_opts(const clvi_candidate *candidate, const clvi_fit_opts *base);
 

@@ -24,7 +24,8 @@ static clv_status refit(clvi_fit *fit, const clvi_site *site, const clvi_site_ro
                                   .reservoir = &reservoir,
                                   .activation = &site->activation,
                                   .cov = cov};
-    refit.rounds = clvi_is_huge(&site->conv) && opts->rounds > HUGE_ROUNDS ? HUGE_ROUNDS : opts->rounds;
+    refit.rounds =
+        clvi_conv_extent_of(&site->conv) == CLVI_CONV_HUGE && opts->rounds > HUGE_ROUNDS ? HUGE_ROUNDS : opts->rounds;
     TRY(clvi_refit(&result, &task, &refit, arena, context, err));
     *fit = result.fit;
     return CLV_OK;

@@ -71,3 +71,9 @@ int64_t clvi_conv_macs_per_pixel(const clvi_conv *conv)
 {
     return conv->o * (conv->c / conv->groups) * conv->kh * conv->kw;
 }
+
+clvi_conv_extent clvi_conv_extent_of(const clvi_conv *conv)
+{
+    const int64_t inputs = conv->c / conv->groups * conv->kh * conv->kw;
+    return inputs >= 2048 ? CLVI_CONV_HUGE : inputs >= 1024 ? CLVI_CONV_LARGE : CLVI_CONV_USUAL;
+}

@@ -113,6 +113,11 @@ const clvi_form *const *clvi_form_all(size_t *n);
 
 int64_t clvi_conv_macs_per_pixel(const clvi_conv *conv); /* o * c/groups * kh * kw */
 
+/* How long fits take, by the inputs of a group, taps counted, whose cube is what they cost: seconds for a large
+ * convolution (1,024 and more), tens of seconds for a huge one (2,048 and more), for which shorter ways are taken. */
+typedef enum clvi_conv_extent { CLVI_CONV_USUAL, CLVI_CONV_LARGE, CLVI_CONV_HUGE } clvi_conv_extent;
+clvi_conv_extent clvi_conv_extent_of(const clvi_conv *conv);
+
 /* The single convolution that a chain equals (links multiplied out, float64): w[o, c/groups, kh, kw] of the original's
  * shape. For tests and error figures. */
 clv_status clvi_chain_expand(const clvi_chain *chain, const clvi_conv *original, double *w, clv_error *err);

@@ -18,8 +18,7 @@
 
 extern const clvi_form clvi_form_prune;
 
-#define LONG    1024 /* inputs, taps counted, from which channels once chosen are kept: choosing anew takes seconds */
-#define PENDING 16   /* removals that are taken from the inverse at once: one pass over it for so many */
+#define PENDING 16 /* removals that are taken from the inverse at once: one pass over it for so many */
 
 /* The elimination at work. Kept channels stand at slots 0 .. n-1; matrices hold slots in order, with full strides. */
 typedef struct elimination {
@@ -295,14 +294,14 @@ static clv_status restrict_to(clvi_group *out, const clvi_group *g, const int32_
 
 /* from[*n]: where elimination begins: the channels of an earlier fit with more of them, else all. Each step depends on
  * what is left alone, so the way to fewer channels goes over those of any larger size. A start of the same size, which
- * may have been chosen on other statistics, keeps its channels where there are many inputs. */
+ * may have been chosen on other statistics, keeps its channels where choosing anew takes long. */
 static void begin_at(int32_t *from, size_t *n, const clvi_conv *conv, const clvi_chain *start, size_t group,
                      size_t keep)
 {
     const size_t c = (size_t)(conv->c / conv->groups), groups = (size_t)conv->groups;
-    const size_t taps = (size_t)(conv->kh * conv->kw);
+    const bool large = clvi_conv_extent_of(conv) >= CLVI_CONV_LARGE;
     const size_t had = start && start->n == 1 && start->gather[0] ? (size_t)start->link[0].c / groups : 0;
-    bool sound = (had > keep || (had == keep && c * taps >= LONG)) && had < c;
+    bool sound = (had > keep || (had == keep && large)) && had < c;
     for (size_t i = 0; sound && i < had; i++) {
         const int64_t channel = start->gather[0][group * had + i] - (int64_t)(group * c);
         sound = channel >= 0 && channel < (int64_t)c && (i == 0 || channel > from[i - 1]);
