@@ -60,7 +60,7 @@ clv_status clvi_cholesky_shared(clvi_pool *pool, double *a, size_t n, size_t ld,
 
 typedef struct inverse {
     double *a, *x; /* L, then the result; L^-1, whose blocks above the diagonal are zero */
-    size_t n, blocks;
+    size_t n;
 } inverse;
 
 /* Block column `index` of L^-1: zero above the diagonal, so that only what is below is solved for. */
@@ -93,13 +93,14 @@ static void multiply_inverse(void *arg, size_t index, int worker)
 
 clv_status clvi_inverse_spd(clvi_pool *pool, double *a, size_t n, clv_error *err)
 {
-    inverse v = {.a = a, .n = n, .blocks = (n + BLOCK - 1) / BLOCK};
+    const size_t blocks = (n + BLOCK - 1) / BLOCK;
+    inverse v = {.a = a, .n = n};
     TRY(clvi_cholesky_shared(pool, a, n, n, err));
     v.x = clvi_calloc(n, n * sizeof *v.x);
     if (!v.x)
         return FAIL(err, CLV_ERR_NOMEM, "inverse of a matrix of order %zu", n);
-    clvi_pool_run(pool, v.blocks, invert_column, &v);
-    clvi_pool_run(pool, v.blocks * (v.blocks + 1) / 2, multiply_inverse, &v);
+    clvi_pool_run(pool, blocks, invert_column, &v);
+    clvi_pool_run(pool, blocks * (blocks + 1) / 2, multiply_inverse, &v);
     clvi_free(v.x);
     return CLV_OK;
 }

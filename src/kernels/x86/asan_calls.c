@@ -1,12 +1,12 @@
-// SPDX-License-Identifier: Apache-2.0
-// AddressSanitizer's checks for the vector kernels of the sanitizer build (see cmake/Rooms.cmake). Its own call for an
-// access of 32 or 64 bytes walks the shadow byte by byte, which was two thirds of a sanitized run. Here the shadow of
-// the whole access is one word: 0 says that every byte may be used, anything else is left to the sanitizer's own call,
-// which decides and reports.
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AddressSanitizer's checks for the vector kernels of the sanitizer build (cmake/Rooms.cmake). Its own call for an
+ * access of 32 or 64 bytes walks the shadow byte by byte, which was two thirds of a sanitized run. Here the shadow of
+ * the whole access is one word: 0 says that every byte may be used, anything else is left to the sanitizer's own call,
+ * which decides and reports. */
 #include <stdint.h>
 #include <string.h>
 
-#define SHADOW_OFFSET 0x7fff8000u // of x86-64 Linux: a shadow byte for 8 bytes, at (address >> 3) + this
+#define SHADOW_OFFSET 0x7fff8000u /* of x86-64 Linux: a shadow byte for 8 bytes, at (address >> 3) + this */
 #define GRANULE       8
 
 #define BARE __attribute__((no_sanitize("address", "undefined")))
@@ -19,7 +19,7 @@ BARE __attribute__((always_inline)) static inline int is_open(uintptr_t address,
     if (granules > sizeof shadow + 1) {
         return 0;
     }
-    const unsigned char *first = (const unsigned char *)((address / GRANULE) + SHADOW_OFFSET); // NOLINT: an address
+    const unsigned char *first = (const unsigned char *)((address / GRANULE) + SHADOW_OFFSET);
     memcpy(&shadow, first, sizeof shadow);
     if (granules < sizeof shadow) {
         shadow &= (UINT64_C(1) << 8 * granules) - 1;
