@@ -66,7 +66,7 @@ static int run(const verb *v, int argc, char **argv)
         {0, "rate", "X", "largest learning rate: share of its size that an output moves (default 8e-3)", OPTION_REAL,
          &o->rate},
         {0, "temperature", "T", "of the distillation (default 1)", OPTION_REAL, &o->temperature},
-        {0, "features", "X", "weight of the blocks' error (default 200)", OPTION_REAL, &o->features},
+        {0, "features", "X", "weight of the blocks' error at first (default 200)", OPTION_REAL, &o->features},
         {0, "shift", "N", "move images by up to N pixels (default 1/8 of their height)", OPTION_TEXT, &args.shift},
         {0, "no-flip", NULL, "do not mirror images (for text, digits, signs)", OPTION_FLAG, &o->no_flip},
         {0, "held-out", "N", "images kept aside to decide (default a tenth, at most 2000)", OPTION_INT, &o->held_out},

@@ -24,7 +24,7 @@ typedef struct clv_heal_opts {
                            moves in a step, default 8e-3; where it wrecks the network, healing goes back to the best
                            so far and on with a quarter of it */
     double temperature; /* of the distillation, default 1 */
-    double features;    /* weight of the blocks' error against that of the outputs, default 200 */
+    double features;    /* weight of the blocks' error against that of the outputs, default 200; it falls later */
     int64_t shift;      /* images are moved by up to so many pixels, default 1/8 of the height; -1: default */
     bool no_flip;       /* do not mirror images */
     int64_t held_out;   /* images kept aside to decide, default 1/10 of them, at most 2000; 0: default */

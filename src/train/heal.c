@@ -52,17 +52,19 @@ static clv_status fold(clvi_graph **out, const clvi_graph *graph, clv_error *err
 
 static clv_status make_plans(clvi_heal_job *j, clv_error *err)
 {
-    clvi_tplan_opts o = {.batch = j->opts->batch,
-                         .lanes = j->lanes,
-                         .heads = j->pairs.student,
-                         .n_heads = j->opts->features > 0 ? j->pairs.n : j->pairs.n_outputs,
-                         .backward = true,
-                         .whiten = true};
+    const clvi_tplan_opts o = {.batch = j->opts->batch,
+                               .lanes = j->lanes,
+                               .heads = j->pairs.student,
+                               .n_heads = j->opts->features > 0 ? j->pairs.n : j->pairs.n_outputs,
+                               .backward = true,
+                               .whiten = true};
     j->pairs.n = o.n_heads;
     TRY(clvi_tplan_create(&j->plan, j->student, &j->input, &o, j->context, err));
-    o.heads = j->pairs.teacher;
-    o.backward = false;
-    TRY(clvi_tplan_create(&j->guide, j->teacher, &j->input, &o, j->context, err));
+    clv_tensor lane = j->input;
+    size_t first;
+    lane.dims[0] = j->opts->batch / j->lanes;
+    TRY(clvi_guide_create(&j->guide, j->teacher, j->pairs.teacher, j->pairs.n, &lane,
+                          clvi_tplan_own_lanes(j->plan, &first), j->context, err));
     const size_t size = clvi_tplan_size(j->plan);
     if (size == 0)
         return FAIL(err, CLV_ERR_UNSUP, "the model has no weights that can be trained");
@@ -166,7 +168,7 @@ static void release(clvi_heal_job *j)
     clvi_loader_free(j->loader);
     clvi_optimiser_free(&j->optimiser);
     clvi_tplan_free(j->plan);
-    clvi_tplan_free(j->guide);
+    clvi_guide_free(j->guide);
     clvi_graph_free(j->student);
     clvi_graph_free(j->teacher);
     clvi_held_out_free(&j->held);

@@ -28,7 +28,7 @@ clv_status clvi_heal_hold_out(clvi_heal_job *j, clv_error *err)
 {
     const size_t image = clvi_heal_image(j), lane = (size_t)(j->opts->batch / j->lanes);
     size_t first;
-    const size_t own = clvi_tplan_own_lanes(j->guide, &first);
+    const size_t own = clvi_tplan_own_lanes(j->plan, &first);
     TRY(clvi_held_out_read(&j->held, j->images, j->preprocess, &j->input, j->context, err));
     const size_t n = (size_t)padded(j);
     for (size_t h = 0; h < j->pairs.n_outputs; h++)
@@ -36,10 +36,10 @@ clv_status clvi_heal_hold_out(clvi_heal_job *j, clv_error *err)
             return FAIL(err, CLV_ERR_NOMEM, "answers of the teacher to %zu images", n);
     for (size_t at = 0; at < (size_t)padded(j); at += (size_t)j->opts->batch) {
         TRY(clvi_check_cancel(j->context, err));
-        TRY(clvi_tplan_run(j->guide, j->held.images + (at + first * lane) * image, NULL, NULL, err));
+        TRY(clvi_guide_run(j->guide, j->held.images + (at + first * lane) * image, err));
         for (size_t l = 0; l < own; l++)
             for (size_t h = 0; h < j->pairs.n_outputs; h++)
-                memcpy(j->answers[h] + (at + (first + l) * lane) * numbers(j, h), clvi_tplan_head(j->guide, l, h),
+                memcpy(j->answers[h] + (at + (first + l) * lane) * numbers(j, h), clvi_guide_head(j->guide, l, h),
                        lane * numbers(j, h) * sizeof(float));
     }
     return CLV_OK;

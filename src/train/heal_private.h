@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "ranks/ranks.h"
 #include "report/report.h"
+#include "train/guide.h"
 #include "train/heal.h"
 #include "train/held_out.h"
 #include "train/loader.h"
@@ -36,7 +37,8 @@ typedef struct clvi_heal_job {
     clvi_graph *student, *teacher;    /* BatchNorm folded */
     clv_tensor input;                 /* at the batch */
     clvi_pairs pairs;
-    clvi_tplan *plan, *guide;
+    clvi_tplan *plan;
+    clvi_guide *guide;
     clvi_optimiser optimiser;
     clvi_loader *loader;
 
@@ -57,6 +59,7 @@ typedef struct clvi_heal_job {
     double step_seconds, smooth_loss;
     double next_judgement; /* progress */
     double slower;         /* share of the rate that is left */
+    double features;       /* weight of the blocks in this step */
     bool stopped;
     double *curve_x, *curve_y, *judged_x, *judged_y; /* for the plot */
     size_t n_curve, n_judged;

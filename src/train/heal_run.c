@@ -16,8 +16,9 @@
 #define MEASURED   10   /* steps without moving */
 #define TOO_BAD    4    /* times the best held-out loss: more than the first steps of a good rate do */
 #define SLOWER     0.25 /* of the rate from there on */
+#define GUIDED     0.3  /* progress until which the blocks weigh all that they may */
+#define AT_LAST    0.05 /* their share of it at the end */
 
-/* Teacher and student see the same lane of the batch, one after the other, on the same worker. */
 static clv_status lane_loss(void *user, clvi_tplan *plan, size_t lane, int worker, clv_error *err)
 {
     clvi_heal_job *const j = user;
@@ -26,12 +27,13 @@ static clv_status lane_loss(void *user, clvi_tplan *plan, size_t lane, int worke
     const double share = 1.0 / (double)j->lanes, blocks = (double)(p->n - p->n_outputs);
     double loss = 0;
     size_t first;
+    (void)worker;
+    (void)err;
     (void)clvi_tplan_own_lanes(plan, &first);
-    TRY(clvi_tplan_forward_lane(j->guide, j->batch + lane * rows * clvi_heal_image(j), lane, worker, err));
     for (size_t h = 0; h < p->n; h++) {
         const clv_tensor *const shape = clvi_tplan_head_shape(plan, h);
         const size_t count = (size_t)clv_tensor_count(shape);
-        const float *const s = clvi_tplan_head(plan, lane, h), *const t = clvi_tplan_head(j->guide, lane, h);
+        const float *const s = clvi_tplan_head(plan, lane, h), *const t = clvi_guide_head(j->guide, lane, h);
         float *const g = clvi_tplan_head_gradient(plan, lane, h);
         if (p->classes[h])
             loss += share / (double)rows *
@@ -39,8 +41,8 @@ static clv_status lane_loss(void *user, clvi_tplan *plan, size_t lane, int worke
         else if (h < p->n_outputs)
             loss += share * clvi_loss_relative(j->optimiser.loops, g, s, t, count, share);
         else
-            loss += share * j->opts->features / blocks *
-                    clvi_loss_relative(j->optimiser.loops, g, s, t, count, share * j->opts->features / blocks);
+            loss += share * j->features / blocks *
+                    clvi_loss_relative(j->optimiser.loops, g, s, t, count, share * j->features / blocks);
     }
     j->tally[first + lane] = (clvi_heal_tally){.loss = loss};
     return CLV_OK;
@@ -160,6 +162,12 @@ static double rate_now(const clvi_heal_job *j)
     return j->step < MEASURED ? 0 : j->slower * j->opts->rate * clvi_schedule_factor(CLVI_ONE_CYCLE, progress(j));
 }
 
+/* The blocks show the way; but a small network that copies them as well as it can does not answer as well as it can. */
+static double features_now(const clvi_heal_job *j)
+{
+    return j->opts->features * pow(AT_LAST, fmax(0, progress(j) - GUIDED) / (1 - GUIDED));
+}
+
 static clv_status one_step(clvi_heal_job *j, bool *stop, clv_error *err)
 {
     clvi_batch batch;
@@ -167,6 +175,8 @@ static clv_status one_step(clvi_heal_job *j, bool *stop, clv_error *err)
     const double began = clvi_now(), rate = rate_now(j);
     TRY(clvi_loader_next(j->loader, &batch, err));
     j->batch = batch.images;
+    j->features = features_now(j);
+    TRY(clvi_guide_run(j->guide, batch.images, err));
     TRY(clvi_tplan_run(j->plan, batch.images, lane_loss, j, err));
     TRY(clvi_heal_add_up(j, &sum, err));
     const double loss = sum.loss;

@@ -53,9 +53,6 @@ float *clvi_tplan_head_gradient(const clvi_tplan *plan, size_t lane, size_t head
 /* Shape of a head of one lane, in ONNX order; data NULL. */
 const clv_tensor *clvi_tplan_head_shape(const clvi_tplan *plan, size_t head);
 
-/* Forward of one lane alone, on the calling thread, for a plan without backward and without batch_norm. */
-clv_status clvi_tplan_forward_lane(clvi_tplan *plan, const float *lane_input, size_t lane, int worker, clv_error *err);
-
 /* --- parameters -------------------------------------------------------------------------------------------------- */
 
 typedef struct clvi_tparam {

@@ -160,16 +160,6 @@ clv_status clvi_tplan_run(clvi_tplan *plan, const float *input, clvi_tloss loss,
     return CLV_OK;
 }
 
-clv_status clvi_tplan_forward_lane(clvi_tplan *plan, const float *lane_input, size_t lane, int worker, clv_error *err)
-{
-    clvi_trun run = {
-        .plan = plan, .lane = &plan->lanes[lane], .index = lane, .number = plan->first_lane + lane, .worker = worker};
-    stage_input(plan, run.lane, lane_input);
-    for (size_t i = 0; i < plan->n_forward; i++)
-        TRY(run_event(plan, &run, &plan->events[i], err));
-    return CLV_OK;
-}
-
 const char *clvi_tplan_diagnose(clvi_tplan *plan, const float *input, clvi_tloss loss, void *user)
 {
     clvi_pool *const pool = plan->pool;
