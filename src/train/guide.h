@@ -9,7 +9,7 @@
 
 typedef struct clvi_guide clvi_guide;
 
-/* heads    n_heads value ids, float32, whose first dimension is that of the images
+/* heads    n_heads value ids (at most CLVI_MAX_PAIRS), float32, whose first dimension is that of the images
  * input    of one lane, [images, ...]; its data are ignored
  * lanes    that a call of clvi_guide_run sees at most
  *

@@ -12,7 +12,9 @@
 #include <cmocka.h>
 
 #include "train/balance.h"
+#include "train/guide.h"
 #include "train/heal.h"
+#include "train/plan.h"
 #include "unit/runtime_graphs.h"
 
 #define N 200
@@ -285,10 +287,47 @@ static void test_balance(void **state)
     clvi_graph_free(g);
 }
 
+/* The teacher in the runtime and the same network in a training plan: the same numbers in the same order. */
+static void test_guide(void **state)
+{
+    enum { LANES = 3, ROWS = 2 };
+    clvi_graph *const g = network(false);
+    const int32_t heads[] = {clvi_graph_find_value(g, "logits"), clvi_graph_find_value(g, "out")};
+    const clvi_tplan_opts o = {.batch = LANES * ROWS, .lanes = LANES, .heads = heads, .n_heads = 2};
+    static float x[LANES * ROWS * 3 * H * H];
+    const clv_tensor lane = tensor_of(CLV_FLOAT32, 4, DIMS(ROWS, 3, H, H), NULL);
+    const size_t counts[] = {(size_t)ROWS * 5, (size_t)ROWS * 8 * H * H};
+    clvi_guide *guide = NULL;
+    clvi_tplan *plan = NULL;
+    clvi_rng rng;
+    (void)state;
+    clvi_rng_seed(&rng, 9);
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+        x[i] = (float)clvi_rng_normal(&rng);
+    assert_int_equal(clvi_guide_create(&guide, g, heads, 2, &lane, LANES, NULL, NULL), CLV_OK);
+    assert_int_equal(clvi_tplan_create(&plan, g, &lane, &o, NULL, NULL), CLV_OK);
+    for (int again = 0; again < 2; again++) {
+        x[0] += 1;
+        assert_int_equal(clvi_guide_run(guide, x, NULL), CLV_OK);
+        assert_int_equal(clvi_tplan_run(plan, x, NULL, NULL, NULL), CLV_OK);
+        for (size_t l = 0; l < LANES; l++)
+            for (size_t h = 0; h < 2; h++) {
+                const float *const a = clvi_guide_head(guide, l, h), *const b = clvi_tplan_head(plan, l, h);
+                for (size_t i = 0; i < counts[h]; i++)
+                    if (!(fabs((double)(a[i] - b[i])) < 1e-4))
+                        fail_msg("lane %zu, head %zu, number %zu: %g, not %g", l, h, i, (double)a[i], (double)b[i]);
+            }
+    }
+    clvi_guide_free(guide);
+    clvi_tplan_free(plan);
+    clvi_graph_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_gets_better), cmocka_unit_test(test_never_worse),
                                        cmocka_unit_test(test_large_rate),  cmocka_unit_test(test_resume),
-                                       cmocka_unit_test(test_refused),     cmocka_unit_test(test_balance)};
+                                       cmocka_unit_test(test_refused),     cmocka_unit_test(test_balance),
+                                       cmocka_unit_test(test_guide)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
