@@ -75,16 +75,14 @@ static void invert_column(void *arg, size_t index, int worker)
                      (clvi_out){v->x + at * n + at, n}, size);
 }
 
-/* Block (i, j), j <= i, of L^-T L^-1: rows of L^-1 above block i have nothing in its columns. */
+/* A block of the lower triangle of L^-T L^-1: rows of L^-1 above it have nothing in its columns. */
 static void multiply_inverse(void *arg, size_t index, int worker)
 {
     const inverse *v = arg;
     const size_t n = v->n;
-    size_t i = 0;
+    size_t j;
     (void)worker;
-    while ((i + 1) * (i + 2) / 2 <= index)
-        i++;
-    const size_t row = i * BLOCK, col = (index - i * (i + 1) / 2) * BLOCK;
+    const size_t row = clvi_lower_place(index, &j) * BLOCK, col = j * BLOCK;
     const size_t rows = clvi_min_size(BLOCK, n - row), cols = clvi_min_size(BLOCK, n - col);
     clvi_gemm(NULL, (clvi_out){v->a + row * n + col, n}, 0, 1,
               clvi_transposed(clvi_view_of(v->x + row * n + row, n - row, rows, n)),

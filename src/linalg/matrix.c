@@ -110,15 +110,21 @@ void clvi_gemm(clvi_pool *pool, clvi_out c, double beta, double alpha, clvi_view
     clvi_pool_run(pool, p.tile_columns * ((a.rows + p.tile_rows - 1) / p.tile_rows), gemm_task, &p);
 }
 
-/* Tile number `index` of the lower triangle, counted row by row: (0,0) (1,0) (1,1) (2,0) ... */
+size_t clvi_lower_place(size_t index, size_t *column)
+{
+    size_t row = 0;
+    while ((row + 1) * (row + 2) / 2 <= index)
+        row++;
+    *column = index - row * (row + 1) / 2;
+    return row;
+}
+
 static void lower_task(void *arg, size_t index, int worker)
 {
     const product *p = arg;
-    size_t i = 0;
+    size_t j;
     (void)worker;
-    while ((i + 1) * (i + 2) / 2 <= index)
-        i++;
-    const size_t row = i * p->tile_rows, col = (index - i * (i + 1) / 2) * p->tile_rows;
+    const size_t row = clvi_lower_place(index, &j) * p->tile_rows, col = j * p->tile_rows;
     const size_t rows = clvi_min_size(p->tile_rows, p->a.rows - row);
     if (row == col && p->square)
         syrk_block(p, row, rows);

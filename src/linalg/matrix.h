@@ -48,6 +48,9 @@ void clvi_syrk_lower(clvi_pool *pool, clvi_out c, double beta, double alpha, clv
 /* c[a.rows, a.rows] = beta c + alpha a b where a b is known to be symmetric: the lower triangle alone is right. */
 void clvi_gemm_lower(clvi_pool *pool, clvi_out c, double beta, double alpha, clvi_view a, clvi_view b);
 
+/* Row and column of tile number `index` of a lower triangle, counted row by row: (0,0) (1,0) (1,1) (2,0) ... */
+size_t clvi_lower_place(size_t index, size_t *column);
+
 /* Copy the strict lower triangle of a[n, n] onto the upper one. */
 void clvi_mirror_lower(double *a, size_t n, size_t ld);
 
