@@ -28,8 +28,6 @@ static clv_status check_ranges(const clv_compress_opts *o, clv_error *err)
 {
     if (!(o->multiplier > 0) || o->multiplier > 1e6)
         return FAIL(err, CLV_ERR_ARG, "multiplier is %g, a positive number was expected", o->multiplier);
-    if (!o->uneven && o->multiplier != floor(o->multiplier))
-        return FAIL(err, CLV_ERR_ARG, "multiplier is %g: a fraction needs uneven multipliers", o->multiplier);
     if (o->samples < 1 || o->samples > INT32_MAX || o->batch < 1 || !(o->ridge >= 0) || o->ridge > 1)
         return FAIL(err, CLV_ERR_ARG,
                     "samples %lld (1 to 2^31 - 1), batch %lld (at least 1) or ridge %g (0 to 1) is out of range",
@@ -75,6 +73,8 @@ clv_status clvi_job_options(clvi_job *j, clv_error *err)
     if (!clvi_emit_parse(o->emit, &j->emit))
         return FAIL(err, CLV_ERR_ARG, "emit is \"%s\": parallel, grouped or gather was expected", o->emit);
     TRY(check_ranges(o, err));
+    if (form && strcmp(form, "depthwise") == 0 && !o->uneven && o->multiplier != floor(o->multiplier))
+        return FAIL(err, CLV_ERR_ARG, "multiplier is %g: a fraction needs uneven multipliers", o->multiplier);
     j->fit.max_iterations = FIT_ITERATIONS;
     j->fit.multiplier = o->multiplier;
     j->fit.uneven = o->uneven;
