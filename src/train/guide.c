@@ -77,6 +77,9 @@ static void keep_task(void *arg, size_t index, int worker)
 static clv_status make_room(clvi_guide *g, clv_error *err)
 {
     for (size_t h = 0; h < g->n_heads && !g->head[h]; h++) {
+        if (g->seen[h].dtype != CLV_FLOAT32)
+            return FAIL(err, CLV_ERR_UNSUP, "a value of the teacher is %s, float32 was expected",
+                        clv_dtype_name(g->seen[h].dtype));
         g->count[h] = (size_t)clv_tensor_count(&g->seen[h]);
         if (!(g->head[h] = clvi_alloc_array(g->lanes * g->count[h], sizeof(float))))
             return FAIL(err, CLV_ERR_NOMEM, "%zu values of the teacher", g->lanes * g->count[h]);
