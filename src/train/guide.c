@@ -90,9 +90,9 @@ static clv_status make_room(clvi_guide *g, clv_error *err)
 clv_status clvi_guide_run(clvi_guide *guide, const float *batch, clv_error *err)
 {
     clv_tensor in = guide->input;
-    const size_t images = (size_t)clv_tensor_count(&in);
+    const size_t floats = (size_t)clv_tensor_count(&in);
     for (size_t l = 0; l < guide->lanes; l++) {
-        in.data = (void *)(uintptr_t)(batch + l * images);
+        in.data = (void *)(uintptr_t)(batch + l * floats);
         TRY(clvi_session_run(guide->session, &in, 1, guide->seen, err));
         TRY(make_room(guide, err));
         for (size_t h = 0; h < guide->n_heads; h++)

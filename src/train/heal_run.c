@@ -19,6 +19,7 @@
 #define GUIDED     0.3  /* progress until which the blocks weigh all that they may */
 #define AT_LAST    0.05 /* their share of it at the end */
 
+/* The student's heads of a lane against what the teacher has said of it. */
 static clv_status lane_loss(void *user, clvi_tplan *plan, size_t lane, int worker, clv_error *err)
 {
     clvi_heal_job *const j = user;
